@@ -1,0 +1,96 @@
+"""Sender: the contract between the worker, which queues and retries, and what fills a wire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from typing import NamedTuple, Protocol
+
+from opentelemetry.sdk.trace import ReadableSpan
+
+from iox_otel import Span
+
+AnySpan = Span | ReadableSpan
+"""What a queue holds: native spans, and spans of other OpenTelemetry libraries."""
+
+
+class Verdict(Enum):
+    """What became of one attempt to send a batch."""
+
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    """Not taken this time; the same batch may be taken later."""
+    FATAL = "fatal"
+    """Not taken and never will be."""
+    TOO_LARGE = "too large"
+    """Would be taken in smaller pieces."""
+
+
+class Outcome(NamedTuple):
+    """What became of one attempt to send a batch, and what the receiver said about it."""
+
+    verdict: Verdict
+    rejected: int = 0
+    """Of a delivered batch, how many spans the receiver refused."""
+    retry_after_s: float | None = None
+    """How long the receiver asks to be left alone, in seconds."""
+    detail: str = ""
+    """For the log; holds no secrets."""
+
+
+class Batch(NamedTuple):
+    """Spans as they wait for the wire."""
+
+    payload: object
+    """Encoded bytes, or whatever else the sender that made it can send."""
+    span_count: int
+    byte_count: int
+    """What the payload costs in memory, in bytes; counted against TRACES_QUEUE_BYTES."""
+
+
+class Stats(NamedTuple):
+    """What became of the spans given to one processor. Exact whenever nobody is recording:
+
+    recorded == delivered + dropped_queue_full + dropped_export_failed + dropped_shut_down + queued
+    """
+
+    recorded: int
+    delivered: int
+    dropped_queue_full: int
+    dropped_export_failed: int
+    dropped_shut_down: int
+    queued: int
+
+
+class Sender(Protocol):
+    """Puts spans on a wire. All methods but `interrupt` run on one thread at a time, the worker's.
+
+    Methods with a body here are optional: a class that derives from Sender need not have them.
+    """
+
+    def encode(self, spans: Sequence[AnySpan]) -> Iterable[Batch]:
+        """Turn *spans* into batches ready to send; every span is in exactly one of them."""
+
+    def send(self, batch: Batch, timeout_s: float) -> Outcome:
+        """Try once to deliver *batch*, in *timeout_s* seconds at most. Never raises."""
+
+    def split(self, batch: Batch) -> Sequence[Batch]:
+        """Return *batch* in smaller pieces, or as it is if there are none: after TOO_LARGE."""
+        return (batch,)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Deliver what the sender itself holds back, if it does. True if nothing is left."""
+        return True
+
+    def idle(self) -> float | None:
+        """Called when nothing waits to be sent; returns after how many seconds to call again."""
+        return None
+
+    def bind(self, stats: Callable[[], Stats]) -> None:
+        """Learn how to read the counters of the processor that this sender works for."""
+
+    def interrupt(self) -> None:
+        """Make a `send` that is under way on another thread return soon."""
+
+    def close(self) -> None:
+        """Let go of sockets and channels; nothing is sent any more."""

@@ -1,0 +1,32 @@
+"""Distributed tracing in the form InfluxDB IOx gave it: a span model that costs almost nothing.
+
+This package and `iox_otel.http` need the standard library only. `iox_otel_bridge` sends the spans
+on, as Jaeger UDP, as OTLP or to the terminal.
+"""
+
+from ._collector import (
+    FanOutTraceCollector,
+    LogTraceCollector,
+    RingBufferTraceCollector,
+    TraceCollector,
+)
+from ._context import SpanContext
+from ._current import current
+from ._recorder import SpanRecorder
+from ._span import Span
+from ._values import MetaValue, SpanEvent, SpanKind, SpanStatus
+
+__all__ = [
+    "FanOutTraceCollector",
+    "LogTraceCollector",
+    "MetaValue",
+    "RingBufferTraceCollector",
+    "Span",
+    "SpanContext",
+    "SpanEvent",
+    "SpanKind",
+    "SpanRecorder",
+    "SpanStatus",
+    "TraceCollector",
+    "current",
+]

@@ -1,0 +1,112 @@
+"""TraceCollector, and the collectors that need no exporter. Agrees with IOx `trace`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from . import _clock, _report
+
+if TYPE_CHECKING:
+    from ._span import Span
+
+
+class TraceCollector(Protocol):
+    """Takes finished spans.
+
+    `export` runs on the thread that recorded the span, perhaps inside `__del__` or a signal
+    handler: it must not raise, must not block, and must take no lock.
+    """
+
+    def export(self, span: Span) -> None:
+        """Take *span*; it is finished, and the collector may keep it."""
+
+
+class LogTraceCollector:
+    """Logs each span at INFO to the logger "iox_otel"."""
+
+    def __init__(self) -> None:
+        import logging
+
+        self._logger = logging.getLogger("iox_otel")
+
+    def export(self, span: Span) -> None:
+        """Log *span* on one line."""
+        self._logger.info("span %r %r %r %r", span, span.metadata, span.start_ns, span.end_ns)
+
+
+class RingBufferTraceCollector:
+    """Keeps the newest *capacity* spans in memory; the oldest make room.
+
+    Raises:
+        ValueError: capacity is less than 1.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be at least 1, got {capacity!r}")
+        self._spans: deque[Span] = deque(maxlen=capacity)
+
+    def export(self, span: Span) -> None:
+        """Keep *span*."""
+        self._spans.append(span)
+
+    def spans(self) -> list[Span]:
+        """Return the spans kept, oldest first. Other threads may go on recording."""
+        while True:
+            try:
+                return list(self._spans)
+            except RuntimeError:  # another thread appended while this one copied
+                continue
+
+
+class FanOutTraceCollector:
+    """Hands each span to all of *collectors*; one that fails does not keep it from the rest."""
+
+    def __init__(self, collectors: Sequence[TraceCollector]) -> None:
+        self.collectors = tuple(collectors)
+
+    def export(self, span: Span) -> None:
+        """Hand *span* to each collector in turn."""
+        for collector in self.collectors:
+            try:
+                collector.export(span)
+            except Exception:
+                _report.report("a trace collector raised, its span is lost")
+
+    def force_flush(self, timeout_millis: int = 30_000, *, timeout_s: float | None = None) -> bool:
+        """Flush all collectors that can be, at the same time; True if each delivered everything.
+
+        Blocks for the time given at most.
+        """
+        return self._together("force_flush", timeout_millis, timeout_s)
+
+    def shutdown(self, timeout_millis: int = 30_000, *, timeout_s: float | None = None) -> bool:
+        """As `force_flush`, and shut them down."""
+        return self._together("shutdown", timeout_millis, timeout_s)
+
+    def _together(self, method: str, timeout_millis: int, timeout_s: float | None) -> bool:
+        """Call *method* of each collector on a thread of its own: a dead one delays no other."""
+        from threading import Thread
+
+        if timeout_s is not None:
+            timeout_millis = int(timeout_s * 1000)
+        deadline_ns = _clock.monotonic_ns() + timeout_millis * 1_000_000
+        calls = [
+            call for collector in self.collectors if (call := getattr(collector, method, None))
+        ]
+        answers: list[bool] = []
+
+        def ask(call: Callable[[int], bool]) -> None:
+            try:
+                answers.append(call(timeout_millis))
+            except Exception:
+                _report.report(f"{method} of a trace collector raised")
+
+        threads = [Thread(target=ask, args=(call,), daemon=True) for call in calls]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, (deadline_ns - _clock.monotonic_ns()) / 1e9))
+        return len(answers) == len(calls) and all(answers)

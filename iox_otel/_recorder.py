@@ -1,0 +1,216 @@
+"""SpanRecorder: times a span, and exports it when it is done. Agrees with IOx `trace::span`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from . import _clock
+from ._current import current
+from ._values import PLAIN_TYPES, SpanEvent, SpanStatus, meta_key, meta_value
+
+if TYPE_CHECKING:
+    from contextvars import Token
+    from types import TracebackType
+
+    from ._context import SpanContext
+    from ._span import Span
+
+
+class SpanRecorder:
+    """Records *span*: started now, ended and exported exactly once when the work is finished.
+
+    With None, because this request is not sampled or nobody collects, the shared no-op comes back:
+    every method of it does nothing and allocates nothing. So code that records needs no `if`.
+
+        with SpanRecorder(ctx.child("foo") if ctx else None) as recorder:
+            recorder.set_metadata("rows", 3)
+
+    As a context manager it is `current` inside the block. An exception that leaves the block adds
+    an event "exception" (OpenTelemetry's semantic conventions), sets the status Err and goes on
+    unchanged; a cancellation adds "cancelled" and leaves the status. Without `with`, call
+    `finish()`; a recorder that is garbage-collected unfinished exports what it has and warns
+    (ResourceWarning).
+
+    Times: the start never lies in the future; the end comes from a monotonic clock, so a clock that
+    is set during the span makes its duration neither negative nor longer.
+
+    Not for use from two threads at once.
+    """
+
+    __slots__ = ("__weakref__", "_epoch_ns", "_token", "span")
+
+    span: Span | None
+    """The span being recorded; None for the no-op, and once it is finished or taken."""
+    _epoch_ns: int
+    """The wall clock's reading at the monotonic clock's zero, as of the start."""
+    _token: Token[object] | None
+
+    # All in __new__, so that None costs one comparison and no object.
+    def __new__(cls, span: Span | None) -> SpanRecorder:
+        if span is None:
+            return NOOP
+        self = object.__new__(cls)
+        self.span = span
+        self._token = None
+        now_ns = _clock.wall_ns()
+        self._epoch_ns = now_ns - _clock.monotonic_ns()
+        if span.start_ns is None or span.start_ns > now_ns:
+            span.start_ns = now_ns
+        return self
+
+    def __enter__(self) -> SpanRecorder:
+        if self.span is not None:
+            self._token = current.set(self.span)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        token = self._token
+        if token is not None:
+            self._token = None
+            try:
+                current.reset(token)
+            except ValueError:
+                pass  # closed in another context (an async generator's): nothing to restore here
+        if self.span is not None:
+            if exc is not None:
+                self.exception(exc)
+            self.finish()
+
+    def finish(self) -> None:
+        """End the span and export it. Does nothing the second time."""
+        span = self.span
+        if span is None:
+            return
+        self.span = None
+        end_ns = self._epoch_ns + _clock.monotonic_ns()
+        if span.end_ns is None or span.end_ns < end_ns:
+            span.end_ns = end_ns
+        if span.end_ns < span.start_ns:  # type: ignore[operator]  # set at creation
+            span.end_ns = span.start_ns
+        span.export()
+
+    def set_metadata(self, key: str, value: object) -> None:
+        """Keep *value* under *key*, replacing what was there. Takes any type, see `MetaValue`."""
+        span = self.span
+        if span is not None:
+            if type(key) is not str:
+                key = meta_key(key)
+            span.metadata[key] = value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[assignment]
+
+    def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
+        """Add *event*, or a new one with that message and *metadata* at this moment."""
+        if self.span is not None:
+            self.span.event(event, **metadata)
+
+    def event_msg(self, msg: str) -> None:
+        """Add an event that is only a message."""
+        if self.span is not None:
+            self.span.event(msg)
+
+    def exception(self, exc: BaseException) -> None:
+        """Record *exc* as leaving the span: event "exception" and status Err, or "cancelled"."""
+        if self.span is not None:
+            _record_exception(self.span, exc)
+
+    def ok(self, msg: str | None = None) -> None:
+        """Add an event with *msg*, if any, and set the status Ok, unless one is set."""
+        if self.span is not None:
+            self.span.ok(msg)
+
+    def error(self, msg: str | None = None) -> None:
+        """Add an event with *msg*, if any, and set the status Err, unless one is set."""
+        if self.span is not None:
+            self.span.error(msg)
+
+    def status(self, status: SpanStatus) -> None:
+        """Set the status, unless one is set."""
+        if self.span is not None:
+            self.span.set_status(status)
+
+    def take(self) -> SpanRecorder:
+        """Move the span into a new recorder and return that; this one is a no-op from now on.
+
+        For handing the span on, say from a handler to the body that it streams.
+        """
+        span = self.span
+        if span is None:
+            return NOOP
+        self.span = None
+        taken = object.__new__(type(self))
+        taken.span = span
+        taken._token = None
+        taken._epoch_ns = self._epoch_ns
+        return taken
+
+    def child(self, name: str) -> SpanRecorder:
+        """Return the recorder of a new span under this one; the no-op, if this is one."""
+        return NOOP if self.span is None else SpanRecorder(self.span.ctx.child(name))
+
+    def child_span(self, name: str) -> Span | None:
+        """Return a new span under this one for the caller to fill in and export, or None."""
+        return None if self.span is None else self.span.ctx.child(name)
+
+    def link(self, other: SpanContext) -> None:
+        """Note that this span follows from *other*."""
+        if self.span is not None:
+            self.span.link(other)
+
+    def __del__(self) -> None:
+        span = getattr(self, "span", None)
+        if span is not None:
+            self.finish()
+            import warnings
+
+            warnings.warn(
+                f"span {span.name!r} was never finished; use `with` or call finish()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
+
+
+def _make_noop() -> SpanRecorder:
+    noop = object.__new__(SpanRecorder)
+    noop.span = None
+    noop._token = None
+    return noop
+
+
+NOOP = _make_noop()
+
+
+def _record_exception(span: Span, exc: BaseException) -> None:
+    if _is_cancellation(exc):
+        span.event("cancelled")
+        return
+    import traceback
+
+    try:
+        message = str(exc)
+        stack = "".join(traceback.format_exception(exc))
+    except Exception:
+        message = stack = str(meta_value(exc))
+    kind = type(exc)
+    span.event(
+        "exception",
+        **{
+            "exception.type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+            "exception.message": message,
+            "exception.stacktrace": stack,
+        },
+    )
+    span.set_status(SpanStatus.ERR, message)
+
+
+def _is_cancellation(exc: BaseException) -> bool:
+    if isinstance(exc, GeneratorExit):
+        return True
+    # If asyncio was never imported, this is not its CancelledError; importing it costs 47 ms.
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(exc, asyncio.CancelledError)

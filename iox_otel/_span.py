@@ -1,0 +1,121 @@
+"""Span: a piece of work, growing or finished. Agrees with IOx `trace::span`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import _context, _report
+from ._values import PLAIN_TYPES, MetaValue, SpanEvent, SpanKind, SpanStatus, meta_key, meta_value
+
+if TYPE_CHECKING:
+    from ._collector import TraceCollector
+    from ._context import SpanContext
+
+_UNKNOWN, _OK, _ERR = SpanStatus
+
+
+class Span:
+    """One piece of work: a name, an identity, times, a status, metadata and events.
+
+    A span is plain data. `SpanRecorder` times and exports one as the work runs; code that learns
+    of work only afterwards fills in `start_ns` and `end_ns` itself and calls `export`.
+
+    Args:
+        name: what the work is; few distinct names, details go into metadata.
+        ctx: its place in the trace.
+        kind: what side of a call it is.
+        start_ns: Unix time in nanoseconds, None while unknown.
+        end_ns: as `start_ns`.
+    """
+
+    __slots__ = (
+        "_events",
+        "ctx",
+        "end_ns",
+        "kind",
+        "metadata",
+        "name",
+        "start_ns",
+        "status",
+        "status_message",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        ctx: SpanContext,
+        kind: SpanKind = SpanKind.INTERNAL,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+    ) -> None:
+        self.name = name
+        self.ctx = ctx
+        self.kind = kind
+        self.start_ns = start_ns
+        self.end_ns = end_ns
+        self.status = _UNKNOWN
+        self.status_message: str | None = None
+        self.metadata: dict[str, MetaValue] = {}
+        self._events: list[SpanEvent] | None = None
+
+    @classmethod
+    def root(cls, name: str, collector: TraceCollector | None) -> Span:
+        """Return the sampled root span of a new trace, to be handed to *collector*."""
+        return cls(name, _context.SpanContext.new(collector))
+
+    @property
+    def events(self) -> tuple[SpanEvent, ...]:
+        """What happened so far, in the order it was recorded."""
+        return tuple(self._events) if self._events else ()
+
+    def child(self, name: str) -> Span:
+        """Return a new span under this one, without a start; the caller exports it."""
+        return self.ctx.child(name)
+
+    def link(self, other: SpanContext) -> None:
+        """Note that this span follows from *other*."""
+        self.ctx.add_link(other.trace_id, other.span_id)
+
+    def set_metadata(self, key: str, value: object) -> None:
+        """Keep *value* under *key*, replacing what was there. Takes any type, see `MetaValue`."""
+        if type(key) is not str:
+            key = meta_key(key)
+        self.metadata[key] = value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[assignment]
+
+    def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
+        """Add *event*, or a new one with that message and *metadata* at this moment."""
+        if not isinstance(event, SpanEvent):
+            event = SpanEvent(event, metadata)
+        if self._events is None:
+            self._events = []
+        self._events.append(event)
+
+    def set_status(self, status: SpanStatus, message: str | None = None) -> None:
+        """Set the status and its message. The first status that is set stays, as in IOx."""
+        if self.status is _UNKNOWN:
+            self.status = status
+            self.status_message = message
+
+    def ok(self, msg: str | None = None) -> None:
+        """Add an event with *msg*, if any, and set the status Ok."""
+        if msg is not None:
+            self.event(msg)
+        self.set_status(_OK, msg)
+
+    def error(self, msg: str | None = None) -> None:
+        """Add an event with *msg*, if any, and set the status Err."""
+        if msg is not None:
+            self.event(msg)
+        self.set_status(_ERR, msg)
+
+    def export(self) -> None:
+        """Hand this span to its context's collector, if it has one. Never raises, never blocks."""
+        collector = self.ctx.collector
+        if collector is not None:
+            try:
+                collector.export(self)
+            except Exception:
+                _report.report("a trace collector raised, its span is lost")
+
+    def __repr__(self) -> str:
+        return f"Span({self.name!r}, {self.ctx!r}, status={self.status.name})"

@@ -1,0 +1,106 @@
+"""The plain values a span is made of: kinds, statuses, metadata, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from enum import IntEnum
+
+from . import _clock
+
+MetaValue = (
+    str | float | int | bool | Sequence[str] | Sequence[float] | Sequence[int] | Sequence[bool]
+)
+"""What metadata may hold: text, numbers, booleans, and sequences of one of these."""
+
+
+class SpanKind(IntEnum):
+    """What side of a call a span is; OpenTelemetry's span kinds, under the same numbers."""
+
+    INTERNAL = 0
+    SERVER = 1
+    CLIENT = 2
+    PRODUCER = 3
+    CONSUMER = 4
+
+
+class SpanStatus(IntEnum):
+    """How the work of a span ended."""
+
+    UNKNOWN = 0
+    OK = 1
+    ERR = 2
+
+
+PLAIN_TYPES = frozenset((str, int, float, bool))
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def meta_value(value: object) -> MetaValue:
+    """Return *value* in the form that metadata keeps; never raises.
+
+    A list or tuple of one plain type is copied, a `timedelta` becomes `"{n}ms"` as in IOx, and
+    anything else its `str()`; a value whose `str()` raises becomes `"<TypeName: unprintable>"`.
+    """
+    if type(value) in PLAIN_TYPES:
+        return value  # type: ignore[return-value]
+    try:
+        return _convert(value)
+    except Exception:
+        return f"<{type(value).__name__}: unprintable>"
+
+
+def _convert(value: object) -> MetaValue:
+    if isinstance(value, list | tuple):
+        items = tuple(value)
+        element = type(items[0]) if items else str
+        if element in PLAIN_TYPES and all(type(item) is element for item in items):
+            return items
+        return str(value)
+    if isinstance(value, timedelta):
+        return f"{value // _MILLISECOND}ms"
+    # A subclass is reduced to the plain type, since its own methods would run later, on the
+    # exporting thread. (bool has no subclasses.)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # its own __str__ may say something else, as Enum's does
+    return str(value)
+
+
+def meta_key(key: object) -> str:
+    """Return *key* as text; never raises."""
+    return key if type(key) is str else str(meta_value(key))
+
+
+def metadata_of(values: Mapping[str, object]) -> dict[str, MetaValue]:
+    """Return a copy of *values* with every value in the form that metadata keeps."""
+    return {meta_key(key): meta_value(value) for key, value in values.items()}
+
+
+class SpanEvent:
+    """Something that happened at one moment of a span.
+
+    Args:
+        msg: what happened.
+        metadata: details, converted as `Span.set_metadata` does.
+        time_ns: Unix time in nanoseconds; now if not given.
+    """
+
+    __slots__ = ("metadata", "msg", "time_ns")
+
+    def __init__(
+        self, msg: str, metadata: Mapping[str, object] | None = None, *, time_ns: int | None = None
+    ) -> None:
+        self.time_ns = _clock.wall_ns() if time_ns is None else time_ns
+        self.msg = msg
+        self.metadata: dict[str, MetaValue] = metadata_of(metadata) if metadata else {}
+
+    def set_metadata(self, key: str, value: object) -> None:
+        """Keep *value* under *key*; any type is taken, see `MetaValue`."""
+        self.metadata[meta_key(key)] = meta_value(value)
+
+    def __repr__(self) -> str:
+        return f"SpanEvent({self.msg!r}, {self.metadata!r}, time_ns={self.time_ns})"
