@@ -1,0 +1,139 @@
+"""The collectors that need no exporter."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+
+from iox_otel import (
+    FanOutTraceCollector,
+    LogTraceCollector,
+    RingBufferTraceCollector,
+    Span,
+    TraceCollector,
+)
+
+
+class Broken:
+    """A collector that fails."""
+
+    def export(self, span: Span) -> None:
+        raise RuntimeError("broken")
+
+
+class Flushable:
+    """A collector whose flush takes as long as it is told."""
+
+    def __init__(self, answer: bool, blocked: threading.Event | None = None) -> None:
+        self.answer = answer
+        self.blocked = blocked
+        self.asked: list[int] = []
+
+    def export(self, span: Span) -> None:
+        pass
+
+    def force_flush(self, timeout_millis: int) -> bool:
+        self.asked.append(timeout_millis)
+        if self.blocked is not None:
+            self.blocked.wait()
+        return self.answer
+
+    shutdown = force_flush
+
+
+def test_ring_buffer_keeps_the_newest_oldest_first() -> None:
+    """The oldest span makes room."""
+    collector = RingBufferTraceCollector(2)
+    for name in ("a", "b", "c"):
+        Span.root(name, collector).export()
+
+    assert [span.name for span in collector.spans()] == ["b", "c"]
+
+
+@pytest.mark.parametrize("capacity", [0, -1])
+def test_ring_buffer_needs_room(capacity: int) -> None:
+    """A capacity that keeps nothing is refused."""
+    with pytest.raises(ValueError, match=f"capacity must be at least 1, got {capacity}"):
+        RingBufferTraceCollector(capacity)
+
+
+def test_ring_buffer_is_read_while_others_record() -> None:
+    """Reading never fails on a buffer that changes under it."""
+    collector = RingBufferTraceCollector(1_000)
+    stop = threading.Event()
+
+    def record() -> None:
+        while not stop.is_set():
+            Span.root("x", collector).export()
+
+    threads = [threading.Thread(target=record) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    sizes = [len(collector.spans()) for _ in range(500)]
+    stop.set()
+    for thread in threads:
+        thread.join()
+
+    assert max(sizes) <= 1_000
+
+
+def test_log_collector_logs_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """One line a span, at INFO, logger "iox_otel"."""
+    with caplog.at_level(logging.INFO, "iox_otel"):
+        span = Span.root("foo", LogTraceCollector())
+        span.set_metadata("rows", 3)
+        span.export()
+
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("iox_otel", logging.INFO)
+    assert "'foo'" in record.getMessage() and "{'rows': 3}" in record.getMessage()
+
+
+def test_fan_out_reaches_all_though_one_fails() -> None:
+    """A broken collector keeps nothing from the others."""
+    first, last = RingBufferTraceCollector(1), RingBufferTraceCollector(1)
+    collector: TraceCollector = FanOutTraceCollector([first, Broken(), last])
+
+    span = Span.root("foo", collector)
+    span.export()
+
+    assert first.spans() == last.spans() == [span]
+
+
+@pytest.mark.parametrize("method", ["force_flush", "shutdown"])
+def test_fan_out_flush_is_true_only_if_all_are(method: str) -> None:
+    """Collectors without a flush count as flushed."""
+    good, bad = Flushable(True), Flushable(False)
+
+    assert getattr(FanOutTraceCollector([good, RingBufferTraceCollector(1)]), method)() is True
+    assert getattr(FanOutTraceCollector([good, bad]), method)(timeout_s=0.5) is False
+    assert bad.asked == [500]
+
+
+def test_fan_out_flush_keeps_its_deadline_beside_a_hanging_collector() -> None:
+    """A collector that hangs delays neither the others nor the caller beyond the time given."""
+    release = threading.Event()
+    hanging, good = Flushable(True, release), Flushable(True)
+    start_s = time.monotonic()
+    try:
+        flushed = FanOutTraceCollector([hanging, good]).force_flush(200)
+        took_s = time.monotonic() - start_s
+    finally:
+        release.set()
+
+    assert flushed is False
+    assert good.asked == [200]
+    assert took_s < 2
+
+
+def test_fan_out_flush_contains_a_collector_that_raises() -> None:
+    """An exception in a collector's flush is an answer of False."""
+
+    class Raising(Flushable):
+        def force_flush(self, timeout_millis: int) -> bool:
+            raise RuntimeError("broken flush")
+
+    assert FanOutTraceCollector([Raising(True)]).force_flush(1_000) is False
