@@ -91,8 +91,9 @@ class SpanRecorder:
         end_ns = self._epoch_ns + _clock.monotonic_ns()
         if span.end_ns is None or span.end_ns < end_ns:
             span.end_ns = end_ns
-        if span.end_ns < span.start_ns:  # type: ignore[operator]  # set at creation
-            span.end_ns = span.start_ns
+        # The application may have moved the start meanwhile.
+        if span.start_ns is None or span.start_ns > end_ns:
+            span.start_ns = end_ns
         span.export()
 
     def set_metadata(self, key: str, value: object) -> None:

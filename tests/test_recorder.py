@@ -94,6 +94,18 @@ def test_an_end_that_is_set_later_than_now_is_kept(
     assert (early.end_ns, late.end_ns) == (1_000 * SECOND_NS, 1_001 * SECOND_NS)
 
 
+@pytest.mark.parametrize("start_ns", [None, 2_000 * SECOND_NS])
+def test_a_start_moved_behind_the_end_is_clamped(
+    collector: RingBufferTraceCollector, clock: dict[str, int], start_ns: int | None
+) -> None:
+    """Whatever the application does to the start meanwhile, no duration is negative."""
+    span = Span.root("foo", collector)
+    with SpanRecorder(span):
+        span.start_ns = start_ns
+
+    assert (span.start_ns, span.end_ns) == (1_000 * SECOND_NS, 1_000 * SECOND_NS)
+
+
 def test_everything_recorded_reaches_the_span(collector: RingBufferTraceCollector) -> None:
     """Metadata, events, status and links go to the span, children hang under it."""
     other = SpanContext.new(None)
