@@ -52,12 +52,14 @@ class SpanContext:
         sampled: whether spans under this context are to be recorded at all.
         debug: sampled at somebody's explicit request (Jaeger's debug flag, B3's `d`).
         trace_state: W3C `tracestate` as received, passed on untouched.
+        random_trace_id: whether the trace id is known to be random (W3C's random-trace-id flag),
+            which samplers downstream may build on.
 
     Raises:
         ValueError: an id is zero or out of range.
 
-    Sources: IOx `trace::ctx::SpanContext`; W3C Trace Context level 2 for `trace_state`. `debug`,
-    `trace_state`, `is_remote` and `parent_is_remote` are ours.
+    Sources: IOx `trace::ctx::SpanContext`; W3C Trace Context level 2 for `trace_state` and
+    `random_trace_id`. These two, `debug`, `is_remote` and `parent_is_remote` are ours.
     """
 
     __slots__ = (
@@ -67,6 +69,7 @@ class SpanContext:
         "is_remote",
         "parent_is_remote",
         "parent_span_id",
+        "random_trace_id",
         "sampled",
         "span_id",
         "trace_id",
@@ -80,6 +83,7 @@ class SpanContext:
     sampled: bool
     debug: bool
     trace_state: str | None
+    random_trace_id: bool
     is_remote: bool
     """True when this context came in with a request rather than being made here."""
     parent_is_remote: bool
@@ -97,6 +101,7 @@ class SpanContext:
         sampled: bool = True,
         debug: bool = False,
         trace_state: str | None = None,
+        random_trace_id: bool = False,
     ) -> None:
         _check_id("trace_id", trace_id, MAX_TRACE_ID)
         _check_id("span_id", span_id, MAX_SPAN_ID)
@@ -109,6 +114,7 @@ class SpanContext:
         self.sampled = sampled
         self.debug = debug
         self.trace_state = trace_state
+        self.random_trace_id = random_trace_id
         self.is_remote = False
         self.parent_is_remote = False
         self._links = None
@@ -120,7 +126,12 @@ class SpanContext:
     @classmethod
     def new(cls, collector: TraceCollector | None) -> SpanContext:
         """Return the sampled root of a new trace, to be handed to *collector*."""
-        return cls(trace_id=new_trace_id(), span_id=new_span_id(), collector=collector)
+        return cls(
+            trace_id=new_trace_id(),
+            span_id=new_span_id(),
+            collector=collector,
+            random_trace_id=True,
+        )
 
     @property
     def links(self) -> tuple[tuple[int, int], ...]:
@@ -148,6 +159,7 @@ class SpanContext:
         ctx.sampled = self.sampled
         ctx.debug = self.debug
         ctx.trace_state = self.trace_state
+        ctx.random_trace_id = self.random_trace_id
         ctx.is_remote = False
         ctx.parent_is_remote = self.is_remote
         return _span.Span(name, ctx)
@@ -186,6 +198,7 @@ _COMPARED = (
     "sampled",
     "debug",
     "trace_state",
+    "random_trace_id",
     "is_remote",
     "parent_is_remote",
 )
