@@ -61,6 +61,7 @@ def test_child_inherits_all_but_ids_and_links() -> None:
         collector=collector,
         debug=True,
         trace_state="vendor=x",
+        random_trace_id=True,
     )
 
     child = parent.child("foo").ctx
@@ -70,7 +71,8 @@ def test_child_inherits_all_but_ids_and_links() -> None:
     assert child.span_id not in (0, SPAN_ID)
     assert child.links == ()
     assert child.collector is collector
-    assert child.sampled and child.debug and child.trace_state == "vendor=x"
+    assert child.sampled and child.debug and child.random_trace_id
+    assert child.trace_state == "vendor=x"
 
 
 def test_parent_is_remote_only_right_under_the_incoming_context() -> None:
