@@ -1,0 +1,237 @@
+"""TraceLayer: a span for each request of an ASGI application. Agrees with IOx `trace_http`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from iox_otel import Span, SpanKind, current
+from iox_otel._report import report
+
+from ._disconnect import debug_logger
+from ._exchange import Exchange
+from ._flush import flush
+from ._measure import Measure
+from .parser import TraceHeaderParser
+
+if TYPE_CHECKING:
+    from iox_otel import SpanContext, TraceCollector
+
+    from ._asgi import ASGIApp, Message, Receive, Scope, Send
+    from .metrics import RequestMetrics
+    from .parser import HeaderParser
+
+_KEY = "iox_otel"
+"""Where the scope keeps (incoming context, the span's context), or None for an untraced request.
+It is there as soon as a layer has seen the request, so that one inside it passes through."""
+
+_MAX_METHOD_CHARS = 64
+_SHUTDOWN = frozenset(("lifespan.shutdown.complete", "lifespan.shutdown.failed"))
+
+
+class TraceLayer:
+    """Opens a span for each request whose trace context says so. Pure ASGI.
+
+        app = TraceLayer(app, collector=collector, name="IOx http")
+
+    or in Starlette's and FastAPI's `middleware=[Middleware(TraceLayer, collector=…, name=…)]`.
+
+    A request is traced if its headers carry a sampled context or a debug id, and there is a
+    collector. Its span is of kind SERVER, ends when the body has been sent, and carries
+    OpenTelemetry's HTTP metadata (never the query string); the response gets a header `trace-id`.
+    While it runs, `current` is the span, or the incoming context if that is not sampled.
+
+    The layer never raises into the application, never holds a body, and re-raises the
+    application's exceptions as they were. Malformed headers are logged and counted in
+    `header_errors`, and the request is served untraced. Websockets pass through. At the end of the
+    lifespan a collector with `force_flush` is flushed, on a thread, before the server hears of it.
+
+    Args:
+        app: any ASGI 3 application.
+        collector: takes the spans, and those of the application under them; None traces nothing.
+        header_parser: finds the context in the headers; `TraceHeaderParser()` if not given.
+        name: what each span is called.
+        metrics: told of each request at its end, traced or not.
+        exclude: paths that are passed straight to the application; as `url.path` has them, exact,
+            or a prefix when it ends in `*`.
+        flush_timeout_s: how long the end of the lifespan may wait for the flush.
+
+    Raises:
+        ValueError: *exclude* is one text instead of several, or holds something else than text.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        collector: TraceCollector | None,
+        header_parser: HeaderParser | None = None,
+        name: str,
+        metrics: RequestMetrics | None = None,
+        exclude: Collection[str] = (),
+        flush_timeout_s: float = 5.0,
+    ) -> None:
+        self.app = app
+        self.header_errors = 0
+        """How many requests were served untraced since their headers could not be parsed."""
+        self._collector = collector
+        self._parser = TraceHeaderParser() if header_parser is None else header_parser
+        self._header_names = self._parser.header_names
+        self._name = name
+        self._measure = None if metrics is None else Measure(metrics)
+        self._excluded, self._excluded_prefixes = _exclusions(exclude)
+        self._flush_timeout_s = flush_timeout_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection, as ASGI has it."""
+        if scope["type"] != "http" or _KEY in scope or self._is_excluded(scope):
+            if scope["type"] == "lifespan" and _KEY not in scope:
+                send = self._flushing(scope, send)
+            await self.app(scope, receive, send)
+            return
+        scope[_KEY] = None
+        context = span = None
+        try:
+            if self._has_context(scope):
+                context, span = self._open(scope)
+        except Exception as error:
+            self.header_errors += 1
+            report("error extracting trace context from request", error)
+        if context is None and self._measure is None:
+            await self.app(scope, receive, send)
+        else:
+            await self._observe(scope, receive, send, context, span)
+
+    async def _observe(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        context: SpanContext | None,
+        span: Span | None,
+    ) -> None:
+        exchange = None
+        if span is not None or self._measure is not None or debug_logger() is not None:
+            exchange = Exchange(
+                scope, receive, send, span=span, context=context, measure=self._measure
+            )
+            receive, send = exchange.receive, exchange
+        token = current.set(span or context) if context is not None else None
+        try:
+            await self.app(scope, receive, send)
+        except BaseException as error:
+            if exchange is not None:
+                exchange.failed(error)
+            raise
+        finally:
+            if token is not None:
+                try:
+                    current.reset(token)
+                except ValueError:
+                    pass  # closed in another context: nothing to restore here
+            if exchange is not None:
+                exchange.close()
+
+    def _has_context(self, scope: Scope) -> bool:
+        names = self._header_names
+        if names is None:
+            return True
+        for name, _ in scope["headers"]:  # noqa: SIM110  a generator costs more than the loop
+            if name in names:
+                return True
+        return False
+
+    def _open(self, scope: Scope) -> tuple[SpanContext | None, Span | None]:
+        """Return the request's context and the span opened under it, if any."""
+        client = scope.get("client")
+        found = self._parser.parse(scope["headers"], peer=client[0] if client else None)
+        if found is None:
+            return None, None
+        context, debug_id = found
+        collector = self._collector
+        span = None
+        if context is not None:
+            context.collector = collector
+            if context.sampled and collector is not None:
+                span = context.child(self._name)
+        elif debug_id is not None and collector is not None:
+            span = Span.root(self._name, collector)
+            span.ctx.debug = True
+            context = span.ctx
+        if span is not None:
+            self._describe(span, scope, debug_id)
+        scope[_KEY] = (context, None if span is None else span.ctx)
+        return context, span
+
+    def _describe(self, span: Span, scope: Scope, debug_id: str | None) -> None:
+        span.kind = SpanKind.SERVER
+        span.set_metadata("http.request.method", scope["method"][:_MAX_METHOD_CHARS])
+        path = scope["path"]
+        if not path.isascii():  # bytes that are no UTF-8 may have come as lone surrogates
+            path = path.encode(errors="replace").decode()
+        span.set_metadata("url.path", path)
+        span.set_metadata("url.scheme", scope.get("scheme", "http"))
+        if debug_id is not None:
+            span.set_metadata("jaeger-debug-id", debug_id)
+
+    def _is_excluded(self, scope: Scope) -> bool:
+        if not self._excluded and not self._excluded_prefixes:
+            return False
+        path = scope.get("path", "")
+        return path in self._excluded or path.startswith(self._excluded_prefixes)
+
+    def _flushing(self, scope: Scope, send: Send) -> Send:
+        """Return *send*, with a flush before the server hears that the application has ended."""
+        scope[_KEY] = None
+        force_flush = getattr(self._collector, "force_flush", None)
+        if force_flush is None:
+            return send
+
+        async def send_flushed(message: Message) -> None:
+            if message["type"] in _SHUTDOWN:
+                await flush(force_flush, timeout_s=self._flush_timeout_s)
+            await send(message)
+
+        return send_flushed
+
+
+class HasScope(Protocol):
+    """A request of Starlette's or FastAPI's, or of any framework that keeps the ASGI scope."""
+
+    @property
+    def scope(self) -> Mapping[str, Any]:
+        """The ASGI scope."""
+
+
+def span_context(request: HasScope | Mapping[str, Any]) -> SpanContext | None:
+    """Return the context of the span that TraceLayer opened for *request*; None if it did not.
+
+    Open the spans of the application's own work under it.
+    """
+    entry = _entry(request)
+    return None if entry is None else entry[1]
+
+
+def request_log_context(request: HasScope | Mapping[str, Any]) -> SpanContext | None:
+    """Return the context that came in with *request*, sampled or not, for its log lines.
+
+    Of a request with only a debug id it is the span's own; without either, None.
+    """
+    entry = _entry(request)
+    return None if entry is None else entry[0]
+
+
+def _entry(
+    request: HasScope | Mapping[str, Any],
+) -> tuple[SpanContext | None, SpanContext | None] | None:
+    # A request of Starlette's is a mapping too, of its scope.
+    scope: Any = getattr(request, "scope", request)
+    entry: tuple[SpanContext | None, SpanContext | None] | None = scope.get(_KEY)
+    return entry
+
+
+def _exclusions(exclude: Collection[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    if isinstance(exclude, str) or not all(isinstance(path, str) for path in exclude):
+        raise ValueError(f"exclude must be a collection of paths, got {exclude!r}")
+    prefixes = tuple(path[:-1] for path in exclude if path.endswith("*"))
+    return frozenset(path for path in exclude if not path.endswith("*")), prefixes
