@@ -1,0 +1,198 @@
+"""Catalog: the databases of a server, in memory, and what may be written to them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
+
+import pyarrow as pa
+
+from iox_otel import SpanRecorder
+
+from .columns import TIME, ColumnType, field_type
+from .errors import ApiError
+from .lineprotocol import LineError, Point
+from .table import Table
+
+MAX_NAME_CHARS = 64
+
+_NAME_START = re.compile(r"[A-Za-z0-9]")
+_NAME = re.compile(r"[A-Za-z0-9_-]*")
+
+
+class InvalidDatabaseNameError(ApiError):
+    """The name cannot be a database's."""
+
+    status = 400
+
+
+class DatabaseExistsError(ApiError):
+    """There is a database of that name already."""
+
+    status = 409
+
+
+class DatabaseNotFoundError(ApiError):
+    """There is no database of that name."""
+
+    status = 404
+
+
+def check_database_name(name: str) -> None:
+    """Accept *name*: letters, digits, `_`, `-`, beginning with a letter or digit, 1 to 64 of them.
+
+    Raises:
+        InvalidDatabaseNameError: with the reference's text.
+    """
+    if not name:
+        problem = "db name cannot be empty"
+    elif not _NAME_START.match(name):
+        problem = "db name did not start with a number or letter"
+    elif not _NAME.fullmatch(name):
+        problem = (
+            "invalid character in database name: must be ASCII, "
+            "containing only letters, numbers, underscores, or hyphens"
+        )
+    elif len(name) > MAX_NAME_CHARS:
+        problem = f"db name too long: max {MAX_NAME_CHARS}"
+    else:
+        return
+    raise InvalidDatabaseNameError(problem)
+
+
+class Catalog:
+    """The databases, by name. Safe for use from several threads."""
+
+    def __init__(self) -> None:
+        self._databases: dict[str, Database] = {}
+        self._lock = Lock()
+
+    def create(self, name: str) -> Database:
+        """Add an empty database.
+
+        Raises:
+            InvalidDatabaseNameError: *name* cannot be a database's.
+            DatabaseExistsError: it is one's already.
+        """
+        check_database_name(name)
+        with self._lock:
+            if name in self._databases:
+                raise DatabaseExistsError("Database already exists")
+            database = self._databases[name] = Database(name)
+        return database
+
+    def get(self, name: str) -> Database:
+        """Return the database *name*.
+
+        Raises:
+            DatabaseNotFoundError: there is none; the text says how to make one.
+        """
+        database = self._databases.get(name)
+        if database is None:
+            raise DatabaseNotFoundError(_not_found(name))
+        return database
+
+    def names(self) -> list[str]:
+        """Return the names of the databases, sorted."""
+        with self._lock:
+            return sorted(self._databases)
+
+
+def _not_found(name: str) -> str:
+    try:
+        check_database_name(name)
+    except InvalidDatabaseNameError:
+        return f"Database {name[: 2 * MAX_NAME_CHARS]!r} not found"
+    return f"Database {name!r} not found; create it with: iox-otel database create {name}"
+
+
+class Database:
+    """The tables of a database, by name. Safe for use from several threads."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tables: dict[str, Table] = {}
+        self._lock = Lock()
+
+    def write(
+        self, points: Iterable[Point], *, accept_partial: bool, recorder: SpanRecorder
+    ) -> list[LineError]:
+        """Put *points* into their tables, making and widening tables as needed.
+
+        Args:
+            points: in the order they were written in.
+            accept_partial: whether to keep the good points if some do not fit.
+            recorder: gets a child span "append" for each table.
+
+        Returns:
+            The points that did not fit the tables' columns. With accept_partial false and any of
+            these, nothing was written at all.
+        """
+        with self._lock:
+            admission = _Admission(self._tables)
+            errors = [error for point in points if (error := admission.admit(point))]
+            if accept_partial or not errors:
+                for name, admitted in admission.points.items():
+                    self._append(name, admission.columns[name], admitted, recorder)
+        return errors
+
+    def _append(
+        self,
+        name: str,
+        columns: Mapping[str, ColumnType],
+        points: Sequence[Point],
+        recorder: SpanRecorder,
+    ) -> None:
+        with recorder.child("append") as appending:
+            appending.set_metadata("table", name)
+            appending.set_metadata("lines", len(points))
+            table = self._tables.setdefault(name, Table())
+            table.widen(columns)
+            for point in points:
+                table.put(point)
+
+    def snapshot(self) -> dict[str, list[pa.RecordBatch]]:
+        """Return the rows of every table as they are at one moment: at least one batch each."""
+        with self._lock:
+            return {name: table.snapshot() for name, table in self._tables.items()}
+
+
+class _Admission:
+    """Sorts points by table, and finds those that contradict a column's type.
+
+    The columns that admitted points bring count for the points behind them; the tables stay as they
+    are.
+    """
+
+    def __init__(self, tables: Mapping[str, Table]) -> None:
+        self._tables = tables
+        self.columns: dict[str, dict[str, ColumnType]] = {}
+        self.points: dict[str, list[Point]] = {}
+
+    def admit(self, point: Point) -> LineError | None:
+        columns = self._columns_of(point.measurement)
+        wanted = dict.fromkeys(point.tags, ColumnType.TAG)
+        for name, value in point.fields.items():
+            expected = wanted.setdefault(name, field_type(value))
+            if expected is not field_type(value):
+                return point.error(_conflict(name, expected, field_type(value)))
+        for name, got in wanted.items():
+            expected = columns.get(name, got)
+            if expected is not got:
+                return point.error(_conflict(name, expected, got))
+        columns.update(wanted)
+        self.points.setdefault(point.measurement, []).append(point)
+        return None
+
+    def _columns_of(self, table_name: str) -> dict[str, ColumnType]:
+        columns = self.columns.get(table_name)
+        if columns is None:
+            table = self._tables.get(table_name)
+            columns = dict(table.columns) if table else {TIME: ColumnType.TIMESTAMP}
+            self.columns[table_name] = columns
+        return columns
+
+
+def _conflict(name: str, expected: ColumnType, got: ColumnType) -> str:
+    return f"invalid column type for column '{name}', expected {expected}, got {got}"

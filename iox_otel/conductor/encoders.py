@@ -1,0 +1,156 @@
+"""Query results as bytes: one encoder for each form that they come in."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from .values import plain_values, text_values
+
+
+class Encoder(Protocol):
+    """Turns the batches of one result into the bytes of one body, piece by piece."""
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Return the next piece of the body, perhaps nothing yet."""
+
+    def finish(self) -> bytes:
+        """Return the last piece of the body."""
+
+
+def _rows_as_json(batch: pa.RecordBatch) -> Iterable[str]:
+    """Return each row as a JSON object, without its nulls, as the reference leaves them out."""
+    names = batch.schema.names
+    for row in zip(*map(plain_values, batch.columns), strict=True):
+        fields = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        yield json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+class JsonEncoder:
+    """One JSON array of objects."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._next_prefix = "["
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Return the rows, with what goes before them."""
+        rows = ",".join(_rows_as_json(batch))
+        if not rows:
+            return b""
+        prefix, self._next_prefix = self._next_prefix, ","
+        return _utf8(prefix + rows)
+
+    def finish(self) -> bytes:
+        """Close the array."""
+        return b"[]" if self._next_prefix == "[" else b"]"
+
+
+class JsonLinesEncoder:
+    """One JSON object a line."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        pass
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Return the rows, each with its newline."""
+        return _utf8("".join(f"{row}\n" for row in _rows_as_json(batch)))
+
+    def finish(self) -> bytes:
+        """Return nothing: every line is whole."""
+        return b""
+
+
+class CsvEncoder:
+    """A line of column names, then one of values for each row; a null is empty."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._text = io.StringIO()
+        self._writer = csv.writer(self._text, lineterminator="\n")
+        self._writer.writerow(schema.names)
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Return the rows, the names before the first."""
+        self._writer.writerows(zip(*map(text_values, batch.columns), strict=True))
+        return self.finish()
+
+    def finish(self) -> bytes:
+        """Return what was not returned yet: the names, if there were no rows."""
+        piece = self._text.getvalue()
+        self._text.seek(0)
+        self._text.truncate()
+        return _utf8(piece)
+
+
+class PrettyEncoder:
+    """A table with borders. Its columns are as wide as their widest value, so it comes last."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._names = [_one_line(name) for name in schema.names]
+        self._rows: list[list[str]] = []
+        self._widths = [len(name) for name in self._names]
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Keep the rows, as text; return nothing."""
+        columns = [list(map(_one_line, text_values(column))) for column in batch.columns]
+        for index, column in enumerate(columns):
+            self._widths[index] = max(self._widths[index], max(map(len, column), default=0))
+        self._rows.extend(list(row) for row in zip(*columns, strict=True))
+        return b""
+
+    def finish(self) -> bytes:
+        """Return the whole table."""
+        rule = "+" + "+".join("-" * (width + 2) for width in self._widths) + "+"
+        lines = [rule, self._line(self._names), rule, *map(self._line, self._rows)]
+        if self._rows:
+            lines.append(rule)
+        return _utf8("\n".join(lines))
+
+    def _line(self, cells: list[str]) -> str:
+        padded = (cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True))
+        return "| " + " | ".join(padded) + " |"
+
+
+class ParquetEncoder:
+    """A Parquet file, a row group for each batch."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._buffer = io.BytesIO()
+        self._writer = pq.ParquetWriter(self._buffer, schema)
+        self._returned_bytes = 0
+
+    def encode(self, batch: pa.RecordBatch) -> bytes:
+        """Return what the file grew by."""
+        self._writer.write_batch(batch)
+        return self._growth()
+
+    def finish(self) -> bytes:
+        """Return the rest of the file, with its footer."""
+        self._writer.close()
+        return self._growth()
+
+    def _growth(self) -> bytes:
+        piece = self._buffer.getvalue()[self._returned_bytes :]
+        self._returned_bytes += len(piece)
+        return piece
+
+
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
+    ord("\n"): "\\n",
+    ord("\r"): "\\r",
+    ord("\t"): "\\t",
+}
+
+
+def _one_line(text: str) -> str:
+    """Return *text* so that it breaks no table and commands no terminal."""
+    return text if text.isprintable() else text.translate(_CONTROLS)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

@@ -1,0 +1,65 @@
+"""The server's log: to stderr, with the trace id on every line of a traced request."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from iox_otel import Span, SpanContext, current
+
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+_QUIET = ("asyncio", "httpcore", "httpx", "urllib3", "grpc")
+"""Other people's loggers, whose debug lines say nothing of the server's own work."""
+
+
+def configure_logging(verbosity: int) -> None:
+    """Log to stderr from now on: warnings, with 1 also what is done, with 2 or more all details.
+
+    Replaces the handlers of the root logger. A line is one line, whatever is in it, but for
+    tracebacks: `2026-01-31T12:00:00.123Z INFO iox_otel.conductor.query_api trace=4bf9… text`.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(TraceFormatter())
+    handler.addFilter(add_trace_id)
+    level = _LEVELS[min(max(verbosity, 0), len(_LEVELS) - 1)]
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.INFO))
+
+
+def add_trace_id(record: logging.LogRecord) -> bool:
+    """Note on *record* the trace that this task works for: `trace_id`, 32 hex digits or "".
+
+    A filter for a handler; it refuses no record. The trace is that of a request whose headers carry
+    a context, sampled or not.
+    """
+    working_on = current.get()
+    context = working_on.ctx if isinstance(working_on, Span) else working_on
+    record.trace_id = f"{context.trace_id:032x}" if isinstance(context, SpanContext) else ""
+    return True
+
+
+class TraceFormatter(logging.Formatter):
+    """Time in UTC, level, logger, trace id if there is one, text."""
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
+        """Return the time in RFC 3339, to the millisecond; *datefmt* is ignored."""
+        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        return f"{seconds}.{int(record.msecs):03d}Z"
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line without traceback."""
+        trace_id = getattr(record, "trace_id", "")
+        parts = (
+            record.asctime,
+            record.levelname,
+            record.name,
+            f"trace={trace_id}" if trace_id else "",
+            record.message.replace("\r", "\\r").replace("\n", "\\n"),
+        )
+        return " ".join(part for part in parts if part)
+
+    def usesTime(self) -> bool:
+        """Return that lines have a time."""
+        return True

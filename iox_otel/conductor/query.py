@@ -1,0 +1,151 @@
+"""Queries: SQL planned and run by DataFusion over a snapshot of a database.
+
+The spans are the reference's: `query_planning` with `sql_to_logical_plan` and
+`create_physical_plan`, then `execute_stream_partitioned` with one for each physical operator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from datafusion import RecordBatchStream, SessionConfig, SessionContext, SQLOptions
+from datafusion.plan import ExecutionPlan
+
+from iox_otel import SpanRecorder
+from iox_otel._report import report
+
+from .partitions import MergedStream, query_error
+from .query_tracing import export_operators
+
+CATALOG = "public"
+SCHEMA = "iox"
+
+_READ_ONLY = SQLOptions().with_allow_ddl(False).with_allow_dml(False).with_allow_statements(False)
+
+
+class Plan(NamedTuple):
+    """A query ready to run, once."""
+
+    session: SessionContext
+    physical: ExecutionPlan
+    schema: pa.Schema
+    """Of the result."""
+
+    def start(self) -> list[RecordBatchStream]:
+        """Start to run it: return the stream of each partition."""
+        count = self.physical.partition_count
+        return [self.session.execute(self.physical, number) for number in range(count)]
+
+
+def plan_query(
+    tables: Mapping[str, list[pa.RecordBatch]],
+    sql: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    recorder: SpanRecorder,
+) -> Plan:
+    """Plan *sql*, one statement that only reads, over *tables*. Blocks: for another thread.
+
+    Args:
+        tables: the batches of each, at least one.
+        sql: may hold placeholders such as `$name`.
+        parameters: their values.
+        recorder: gets a child span "query_planning" with the two steps of it.
+
+    Raises:
+        QueryError: it is no SQL, no query, or names what is not there.
+        QueryEngineError: the planner broke.
+    """
+    with recorder.child("query_planning") as planning:
+        session = _session(tables)
+        with planning.child("sql_to_logical_plan"), _translated_errors():
+            frame = session.sql_with_options(sql, _READ_ONLY, param_values=dict(parameters or {}))
+        with planning.child("create_physical_plan"), _translated_errors():
+            return Plan(session, frame.execution_plan(), frame.schema())
+
+
+def _session(tables: Mapping[str, list[pa.RecordBatch]]) -> SessionContext:
+    names = {
+        "datafusion.catalog.default_catalog": CATALOG,
+        "datafusion.catalog.default_schema": SCHEMA,
+    }
+    session = SessionContext(SessionConfig(names).with_information_schema(True))
+    for name, batches in tables.items():
+        # Quoted, or `a.b` would be table b of schema a, and `CPU` be cpu.
+        quoted = '"' + name.replace('"', '""') + '"'
+        session.register_record_batches(quoted, [batches])
+    return session
+
+
+@contextmanager
+def _translated_errors() -> Iterator[None]:
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of the Rust side is no Exception
+        raise query_error(error) from error
+
+
+class Execution(AsyncIterator[pa.RecordBatch]):
+    """A query that runs: its batches, and its spans once it is closed.
+
+    Args:
+        streams: the partitions of *plan*, started.
+        plan: whose metrics become spans.
+        query: the recorder of the whole query; finished by `close`.
+        executing: that of the execution, "execute_stream_partitioned", likewise.
+        per_partition: whether each partition of an operator gets a span.
+    """
+
+    def __init__(
+        self,
+        streams: list[RecordBatchStream],
+        plan: Plan,
+        *,
+        query: SpanRecorder,
+        executing: SpanRecorder,
+        per_partition: bool,
+    ) -> None:
+        self._plan = plan.physical
+        self._query = query
+        self._executing = executing
+        self._per_partition = per_partition
+        self._ended = False
+        self._batches = MergedStream(streams)
+
+    async def __anext__(self) -> pa.RecordBatch:
+        """Return the next batch.
+
+        Raises:
+            QueryError: the query ran into something.
+            QueryEngineError: DataFusion broke.
+        """
+        try:
+            return await anext(self._batches)
+        except BaseException as error:
+            self._ended = True
+            if not isinstance(error, StopAsyncIteration):
+                self._executing.exception(error)
+                self._query.exception(error)
+            raise
+
+    def close(self) -> None:
+        """End the query if it still runs, and export its spans. Does nothing the second time."""
+        self._batches.close()
+        if not self._ended:
+            self._ended = True
+            self._executing.event_msg("cancelled")
+        span = self._executing.span
+        if span is not None:
+            try:
+                now_ns = time.time_ns()
+                export_operators(self._plan, span, per_partition=self._per_partition, now_ns=now_ns)
+            except Exception:
+                report("the spans of a query's operators are lost")
+        self._executing.finish()
+        self._query.finish()

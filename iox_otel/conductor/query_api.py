@@ -1,0 +1,136 @@
+"""The query call of the HTTP API: SQL in, rows out as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from iox_otel import SpanRecorder
+
+from .bodies import parse_json_object, read_parameters, require
+from .catalog import Catalog, Database
+from .encoders import Encoder
+from .errors import BadRequestError
+from .formats import choose_format
+from .query import Execution, Plan, plan_query
+from .recorders import request_recorder
+
+_logger = logging.getLogger(__name__)
+
+_MAX_RECORDED_CHARS = 16_384
+"""Of a query, so much is kept on its span."""
+
+
+class QueryApi:
+    """GET and POST /api/v3/query_sql.
+
+    Args:
+        catalog: where the databases are.
+        max_request_bytes: what a body may have.
+        per_partition_tracing: whether each partition of an operator gets a span.
+    """
+
+    def __init__(
+        self, catalog: Catalog, *, max_request_bytes: int, per_partition_tracing: bool
+    ) -> None:
+        self._catalog = catalog
+        self._max_request_bytes = max_request_bytes
+        self._per_partition_tracing = per_partition_tracing
+
+    async def query_sql(self, request: Request) -> Response:
+        """Answer the query `q` to the database `db`, in the form `format`, with `params`."""
+        with request_recorder(request, "query_database_sql") as recorder:
+            parameters = await read_parameters(request, max_bytes=self._max_request_bytes)
+            sql = require(parameters, "q")
+            recorder.set_metadata("query", sql[:_MAX_RECORDED_CHARS])
+            name = require(parameters, "db")
+            form = choose_format(_optional(parameters, "format"), request.headers.get("accept"))
+            values = _placeholder_values(parameters.get("params"))
+            database = self._catalog.get(name)
+            _logger.info("query to %s: %r", name, sql)
+            plan = await asyncio.to_thread(_plan, database, sql, values, recorder)
+            execution = await self._execute(plan, recorder)
+        return await _respond(execution, form.encoder(plan.schema), form.content_type)
+
+    async def _execute(self, plan: Plan, recorder: SpanRecorder) -> Execution:
+        executing = recorder.child("execute_stream_partitioned")
+        try:
+            streams = await asyncio.to_thread(plan.start)
+        except BaseException as error:
+            executing.exception(error)
+            executing.finish()
+            raise
+        return Execution(
+            streams,
+            plan,
+            query=recorder.take(),
+            executing=executing,
+            per_partition=self._per_partition_tracing,
+        )
+
+
+def _plan(database: Database, sql: str, values: Mapping[str, Any], recorder: SpanRecorder) -> Plan:
+    return plan_query(database.snapshot(), sql, parameters=values, recorder=recorder)
+
+
+async def _respond(execution: Execution, encoder: Encoder, content_type: str) -> Response:
+    """Return the response once there is a first batch: what can fail has mostly failed by then."""
+    try:
+        batch = await anext(execution, None)
+    except BaseException:
+        execution.close()
+        raise
+    return _RowsResponse(execution, batch, encoder, content_type)
+
+
+class _RowsResponse(StreamingResponse):
+    """Sends the rows of an execution as they come, and closes it however that ends."""
+
+    def __init__(
+        self,
+        execution: Execution,
+        batch: pa.RecordBatch | None,
+        encoder: Encoder,
+        content_type: str,
+    ) -> None:
+        super().__init__(_pieces(execution, batch, encoder), headers={"content-type": content_type})
+        self._execution = execution
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._execution.close()
+
+
+async def _pieces(
+    execution: Execution, batch: pa.RecordBatch | None, encoder: Encoder
+) -> AsyncIterator[bytes]:
+    while batch is not None:
+        if piece := await asyncio.to_thread(encoder.encode, batch):
+            yield piece
+        batch = await anext(execution, None)
+    execution.close()  # its spans end before the request's does
+    yield await asyncio.to_thread(encoder.finish)
+
+
+def _optional(parameters: Mapping[str, Any], name: str) -> str | None:
+    return None if parameters.get(name) is None else require(parameters, name)
+
+
+def _placeholder_values(parameter: object) -> Mapping[str, Any]:
+    """Return the values of a query's placeholders: a JSON object, in a URL as text."""
+    if parameter is None or parameter == "":
+        return {}
+    values = parse_json_object(parameter, "params") if isinstance(parameter, str) else parameter
+    plain = str | int | float | bool | None
+    if not isinstance(values, dict) or not all(isinstance(v, plain) for v in values.values()):
+        raise BadRequestError("params must be a JSON object of plain values")
+    return values

@@ -1,0 +1,171 @@
+"""The write calls of the HTTP API: line protocol in, nothing or the bad lines out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iox_otel import SpanRecorder
+
+from .bodies import decode_utf8, read_body, require
+from .catalog import Catalog, Database
+from .errors import ApiError, BadRequestError
+from .lineprotocol import PRECISIONS, LineError, Point, Precision, parse
+from .recorders import request_recorder
+
+_logger = logging.getLogger(__name__)
+
+_V2_PRECISIONS = {name: PRECISIONS[name] for name in ("ns", "us", "ms", "s")}
+_T = TypeVar("_T")
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+class PartialWriteError(ApiError):
+    """Some lines were not taken; the others were written."""
+
+    def __init__(self, errors: Sequence[LineError]) -> None:
+        data = [error._asdict() for error in errors]
+        super().__init__("partial write of line protocol occurred", data=data)
+        self._first = errors[0]
+
+    @property
+    def explanation(self) -> str:
+        """The message with the first bad line."""
+        return f"{self.message}: line {self._first.line_number}: {self._first.error_message}"
+
+
+class RefusedWriteError(ApiError):
+    """A line could not be taken, so nothing was written."""
+
+    def __init__(self, error: LineError) -> None:
+        super().__init__("parsing failed for write_lp endpoint", data=error._asdict())
+
+
+class WriteApi:
+    """POST /api/v3/write_lp and /api/v2/write.
+
+    Args:
+        catalog: where the databases are.
+        max_request_bytes: what a body may have, as sent and unzipped.
+    """
+
+    def __init__(self, catalog: Catalog, *, max_request_bytes: int) -> None:
+        self._catalog = catalog
+        self._max_request_bytes = max_request_bytes
+
+    async def write_lp(self, request: Request) -> Response:
+        """Write to the database `db`: `precision` (auto), `accept_partial` (true)."""
+        query = request.query_params
+        with request_recorder(request, "write_lp") as recorder:
+            return await self._write(
+                request,
+                recorder,
+                database=require(query, "db"),
+                precision=_choice(query, "precision", PRECISIONS, Precision.AUTO),
+                accept_partial=_choice(query, "accept_partial", _BOOLEANS, True),
+            )
+
+    async def write_v2(self, request: Request) -> Response:
+        """Write to the database `bucket`: `precision` (ns); good lines are kept."""
+        query = request.query_params
+        with request_recorder(request, "write_lp") as recorder:
+            return await self._write(
+                request,
+                recorder,
+                database=require(query, "bucket"),
+                precision=_choice(query, "precision", _V2_PRECISIONS, Precision.NANOSECOND),
+                accept_partial=True,
+            )
+
+    async def _write(
+        self,
+        request: Request,
+        recorder: SpanRecorder,
+        *,
+        database: str,
+        precision: Precision,
+        accept_partial: bool,
+    ) -> Response:
+        recorder.set_metadata("db", database)
+        target = self._catalog.get(database)
+        body = await read_body(request, max_bytes=self._max_request_bytes)
+        recorder.set_metadata("bytes", len(body))
+        await asyncio.to_thread(
+            write,
+            target,
+            decode_utf8(body),
+            precision=precision,
+            accept_partial=accept_partial,
+            recorder=recorder,
+        )
+        return Response(status_code=204)
+
+
+def write(
+    database: Database,
+    text: str,
+    *,
+    precision: Precision,
+    accept_partial: bool,
+    recorder: SpanRecorder,
+) -> None:
+    """Write *text*, line protocol, to *database*. Blocks: for another thread.
+
+    Args:
+        database: makes and widens its tables as needed.
+        text: any number of lines.
+        precision: the unit of its timestamps; lines without one are of this moment.
+        accept_partial: whether the good lines are kept if there are bad ones.
+        recorder: gets the children "parse" and, for each table, "append".
+
+    Raises:
+        BadRequestError: there are no lines.
+        PartialWriteError: there are bad lines; the good ones were written.
+        RefusedWriteError: likewise, but nothing was written.
+    """
+    points, errors = _parse(text, precision, recorder)
+    if not points and not errors:
+        raise BadRequestError("incoming write was empty")
+    if accept_partial or not errors:
+        errors += database.write(points, accept_partial=accept_partial, recorder=recorder)
+    errors.sort(key=lambda error: error.line_number)
+    _logger.info("write to %s: %d lines, %d bad", database.name, len(points), len(errors))
+    if errors and not accept_partial:
+        raise RefusedWriteError(errors[0])
+    if errors:
+        raise PartialWriteError(errors)
+
+
+def _parse(
+    text: str, precision: Precision, recorder: SpanRecorder
+) -> tuple[list[Point], list[LineError]]:
+    points: list[Point] = []
+    errors: list[LineError] = []
+    with recorder.child("parse") as parsing:
+        for line in parse(text, precision=precision, now_ns=time.time_ns()):
+            if isinstance(line, Point):
+                points.append(line)
+            else:
+                errors.append(line)
+        parsing.set_metadata("lines", len(points) + len(errors))
+        parsing.set_metadata("errors", len(errors))
+    return points, errors
+
+
+def _choice(parameters: Mapping[str, str], name: str, choices: Mapping[str, _T], default: _T) -> _T:
+    value = parameters.get(name)
+    if value is None:
+        return default
+    try:
+        return choices[value]
+    except KeyError:
+        options = ", ".join(choices)
+        raise BadRequestError(
+            f"invalid value {value[:100]!r} for parameter '{name}', available are {options}"
+        ) from None
