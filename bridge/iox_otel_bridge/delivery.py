@@ -1,0 +1,198 @@
+"""Delivery: what is done with a sender, contained: encode, try, try again later, split, give up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+
+from .backlog import Backlog
+from .notices import Notices
+from .sender import AnySpan, Batch, Outcome, Sender, Verdict
+
+SEND_TIMEOUT_S = 10.0
+"""How long one attempt may take, as OTLP's exporters have it."""
+FIRST_RETRY_S = 0.1
+LAST_RETRY_S = 5.0
+
+
+class Delivery:
+    """Moves spans from the backlog through the sender. One thread at a time calls it.
+
+    Whatever the sender raises costs the spans it was raised for, and is logged.
+
+    Args:
+        make_sender: called once, at the first use, unless there is a *sender*.
+        backlog: where the spans wait.
+        notices: where to say what went wrong.
+        sender: the one to use.
+    """
+
+    def __init__(
+        self,
+        make_sender: Callable[[], Sender],
+        backlog: Backlog,
+        notices: Notices,
+        sender: Sender | None = None,
+    ) -> None:
+        self.sender = sender
+        self.accepted_s = 0.0
+        """Monotonic time of the last accepted batch."""
+        self.sending = False
+        """Whether a call of the sender is under way that `interrupt` may end."""
+        self.hurried = False
+        """Whether to try at once, whatever the backoff says."""
+        self._make_sender = make_sender
+        self._backlog = backlog
+        self._notices = notices
+        self._retries = 0
+        self._retry_s = 0.0
+        self._asked_to_wait = False
+        self._random = Random()  # of its own: the application may have seeded the shared one
+
+    def retry_in_s(self) -> float:
+        """Return in how many seconds the next attempt is due; 0 or less: now."""
+        return 0.0 if self.hurried else self._retry_s - time.monotonic()
+
+    def hurry(self, *, closing: bool) -> None:
+        """Try at once, and when *closing* as if it were the first time.
+
+        A receiver that asked to be left alone is left alone, unless *closing*.
+        """
+        if closing:
+            self._retries = 0
+        self.hurried = closing or not self._asked_to_wait
+
+    def encode_next(self, most: int) -> None:
+        """Encode the oldest spans, at most *most*; drop them if there is no room."""
+        spans = self._backlog.take(most)
+        if self._backlog.bytes_full:
+            self._backlog.discard()
+            return
+        batches = self._encode(spans)
+        if batches is None:
+            # One of them is to blame; the others are not to go with it.
+            alone = [self._encode([span]) or () for span in spans] if len(spans) > 1 else []
+            batches = [batch for of_span in alone for batch in of_span]
+        encoded = sum(batch.span_count for batch in batches)
+        self._backlog.put(batches, failed=len(spans) - encoded)
+
+    def _encode(self, spans: Sequence[AnySpan]) -> list[Batch] | None:
+        """Return *spans* in batches, None if that cannot be done with all of them."""
+        try:
+            batches = list(self._sender().encode(spans))
+            if sum(batch.span_count for batch in batches) != len(spans):
+                raise ValueError("not every span is in exactly one batch")
+            return batches
+        except KeyboardInterrupt:  # on a caller's thread, who is to have it
+            raise
+        except BaseException as error:
+            if len(spans) == 1:
+                self._notices.warn("a span could not be encoded", repr(error), trace=True)
+            return None
+
+    def send_next(self, timeout_s: float) -> None:
+        """Try once to send the oldest batch."""
+        self.hurried = False
+        batch = self._backlog.ready[0]
+        outcome = self._try(batch, timeout_s)
+        if self._backlog.ended:
+            return  # the deadline came first, all is counted
+        if outcome.verdict is Verdict.RETRY:
+            self._back_off(outcome)
+            return
+        self._retries, self._retry_s, self._asked_to_wait = 0, 0.0, False
+        if outcome.verdict is Verdict.DELIVERED:
+            self._delivered(batch, outcome)
+        elif outcome.verdict is Verdict.TOO_LARGE:
+            self._split(batch, outcome)
+        else:
+            self._backlog.settle(0, failed=batch.span_count)
+            self._notices.warn("spans were refused and are lost", outcome.detail)
+
+    def _try(self, batch: Batch, timeout_s: float) -> Outcome:
+        self.sending = True
+        try:
+            outcome = self._sender().send(batch, min(max(timeout_s, 0.01), SEND_TIMEOUT_S))
+            return Outcome(*outcome)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._notices.warn("sending failed, spans are lost", repr(error), trace=True)
+            return Outcome(Verdict.FATAL, detail=repr(error))
+        finally:
+            self.sending = False
+
+    def _delivered(self, batch: Batch, outcome: Outcome) -> None:
+        rejected = min(max(outcome.rejected, 0), batch.span_count)
+        self.accepted_s = time.monotonic()
+        self._backlog.settle(batch.span_count - rejected, failed=rejected)
+        if rejected:
+            self._notices.warn("some spans were refused and are lost", outcome.detail)
+
+    def _back_off(self, outcome: Outcome) -> None:
+        delay_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2 ** min(self._retries, 10))
+        delay_s *= self._random.uniform(0.8, 1.2)
+        self._asked_to_wait = outcome.retry_after_s is not None
+        if outcome.retry_after_s is not None:
+            delay_s = max(0.0, outcome.retry_after_s)
+        self._retries += 1
+        self._retry_s = time.monotonic() + delay_s
+        self._notices.warn("cannot deliver spans now, will go on trying", outcome.detail)
+
+    def _split(self, batch: Batch, outcome: Outcome) -> None:
+        try:
+            pieces = [piece for piece in self._sender().split(batch) if piece.span_count]
+        except Exception as error:
+            self._notices.warn("a batch could not be split", repr(error), trace=True)
+            pieces = []
+        same_spans = sum(piece.span_count for piece in pieces) == batch.span_count
+        if len(pieces) > 1 and same_spans:
+            self._backlog.split(pieces)
+        else:
+            self._backlog.settle(0, failed=batch.span_count)
+            self._notices.warn("spans are too large for the receiver and lost", outcome.detail)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Make the sender deliver what it holds back itself. True if nothing is left."""
+        if self.sender is None:
+            return True
+        self.sending = True
+        try:
+            return bool(self.sender.flush(timeout_s))
+        except Exception as error:
+            self._notices.warn("flushing failed", repr(error), trace=True)
+            return False
+        finally:
+            self.sending = False
+
+    def idle(self) -> float | None:
+        """Return after how many seconds the sender wants to be called again, None if never."""
+        try:
+            return None if self.sender is None else self.sender.idle()
+        except Exception as error:
+            self._notices.warn("the exporter failed while idle", repr(error), trace=True)
+            return None
+
+    def interrupt(self) -> None:
+        """End a call of the sender that is under way; called from another thread."""
+        sender = self.sender
+        try:
+            if self.sending and sender is not None:
+                sender.interrupt()
+        except Exception as error:
+            self._notices.warn("the exporter could not be interrupted", repr(error), trace=True)
+
+    def close(self) -> None:
+        """Let go of the sender, for good."""
+        sender, self.sender = self.sender, None
+        try:
+            if sender is not None:
+                sender.close()
+        except Exception as error:
+            self._notices.warn("closing failed", repr(error), trace=True)
+
+    def _sender(self) -> Sender:
+        if self.sender is None:
+            self.sender = self._make_sender()
+        return self.sender

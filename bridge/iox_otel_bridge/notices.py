@@ -1,0 +1,80 @@
+"""Notices: what a processor tells the operator about failures, without flooding the log."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from .backlog import Backlog
+from .sender import Stats
+
+INTERVAL_S = 10.0
+"""At most one line of a kind in this time."""
+
+_logger = logging.getLogger("iox_otel")
+
+
+class Notices:
+    """Warnings of logger "iox_otel" about the delivery of one processor. Never raises.
+
+    Args:
+        name: what the lines begin with.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._last_s: dict[str, float] = {}
+        self._swallowed: dict[str, int] = {}
+        self._losing = False
+        self._lost = 0  # as of the last line that gave the number
+        self._lost_said_s = self._room_said_s = -INTERVAL_S
+        self._ended = False
+
+    def warn(self, message: str, detail: object = "", *, trace: bool = False) -> None:
+        """Log *message*, a kind of which one line is logged in 10 s, with *detail*.
+
+        Args:
+            message: one of few distinct texts.
+            detail: what differs from time to time.
+            trace: add the current exception's traceback.
+        """
+        now_s = time.monotonic()
+        last_s = self._last_s.get(message)
+        if last_s is not None and now_s - last_s < INTERVAL_S:
+            self._swallowed[message] = self._swallowed.get(message, 0) + 1
+            return
+        self._last_s[message] = now_s
+        repeated = self._swallowed.pop(message, 0)
+        more = f" ({repeated} more like it since the last such line)" if repeated else ""
+        self.say(f"{message}: {detail}{more}" if detail != "" else message + more, trace=trace)
+
+    def say(self, line: str, *, trace: bool = False) -> None:
+        """Log *line*, however many there were."""
+        try:
+            _logger.warning("%s: %s", self._name, line, exc_info=trace)
+        except Exception:  # a logging handler of the application's; nowhere left to say it
+            pass
+
+    def losing(self, backlog: Backlog) -> None:
+        """Say that spans are being dropped for want of room, or that this is over and how many."""
+        lost, now_s = backlog.stats().dropped_queue_full, time.monotonic()
+        if not self._losing:
+            self._losing = True
+            if now_s - self._lost_said_s >= INTERVAL_S:
+                self._lost_said_s = now_s
+                self.say("the queue is full, new spans are being dropped")
+        elif backlog.roomy() and now_s - self._room_said_s >= INTERVAL_S:
+            self._losing = backlog.losing = False
+            self._room_said_s = now_s
+            self.say(f"the queue has room again, {lost - self._lost} spans were dropped")
+            self._lost = lost
+
+    def ended(self, stats: Stats) -> None:
+        """Say, once, what was lost in all."""
+        if not self._ended and stats.delivered < stats.recorded:
+            self._ended = True
+            self.say(
+                f"{stats.recorded - stats.delivered} of {stats.recorded} spans were lost: "
+                f"{stats.dropped_queue_full} queue full, {stats.dropped_export_failed} export "
+                f"failed, {stats.dropped_shut_down} not delivered before the end"
+            )
