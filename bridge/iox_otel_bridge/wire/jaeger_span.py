@@ -1,0 +1,180 @@
+"""Spans of both kinds as Jaeger Spans. Agrees with IOx `trace_exporters::jaeger::span`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from time import time_ns
+from typing import Any
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind as OtelSpanKind
+from opentelemetry.trace import StatusCode
+
+from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
+
+from .jaeger_tags import tags_of, text_of
+from .jaeger_types import FOLLOWS_FROM, LogStruct, SpanRef, SpanStruct, StrTag, signed
+
+_SAMPLED = 1
+_DEBUG = 2
+
+_OK = SpanStatus.OK
+_ERR = SpanStatus.ERR
+
+# INTERNAL has no tag (OpenTelemetry to Jaeger Transformation, "SpanKind").
+_KINDS = {
+    SpanKind.SERVER: "server",
+    SpanKind.CLIENT: "client",
+    SpanKind.PRODUCER: "producer",
+    SpanKind.CONSUMER: "consumer",
+}
+_OTEL_KINDS = {
+    OtelSpanKind.SERVER: "server",
+    OtelSpanKind.CLIENT: "client",
+    OtelSpanKind.PRODUCER: "producer",
+    OtelSpanKind.CONSUMER: "consumer",
+}
+
+
+def native_span(span: Span) -> SpanStruct:
+    """Return a native span in Jaeger's form.
+
+    - Links are FOLLOWS_FROM references; the parent has a field of its own and is none.
+    - Times are cut to microseconds. A missing start or end is equal to the other, both missing are
+      now; a duration is never negative.
+    - The status is a tag `ok` or `error`, the kind a tag `span.kind`. Metadata under these names
+      wins.
+    - An event is a log: first a field `event` with its message, then its metadata, sorted by key;
+      metadata named `event` follows as a second such field, which the Collector prefers.
+    - The status's message is one more log at the span's end, unless an event says it already: as
+      its message, or as `exception.message`.
+    """
+    ctx = span.ctx
+    metadata = span.metadata.copy()  # the application may still write to it
+    status = span.status
+    if status == _OK:
+        metadata.setdefault("ok", True)
+    elif status == _ERR:
+        metadata.setdefault("error", True)
+    if (kind := _KINDS.get(span.kind)) is not None:
+        metadata.setdefault("span.kind", kind)
+    start_ns, end_ns = _times(span.start_ns, span.end_ns)
+    events = span.events
+    logs = [_log(event.time_ns, event.msg, event.metadata) for event in events]
+    message = span.status_message
+    if message and not _is_said(message, events):
+        logs.append(_log(end_ns, message, None))
+    return SpanStruct(
+        ctx.trace_id,
+        ctx.span_id,
+        ctx.parent_span_id or 0,
+        _text(span.name),
+        _SAMPLED | _DEBUG if ctx.debug else _SAMPLED if ctx.sampled else 0,
+        start_ns // 1000,
+        (end_ns - start_ns) // 1000,
+        _references(ctx.links),
+        tags_of(metadata) if metadata else None,
+        logs or None,
+    )
+
+
+def readable_span(span: ReadableSpan) -> SpanStruct:
+    """Return a span of another OpenTelemetry library in Jaeger's form.
+
+    As `native_span`, and by OpenTelemetry's own mapping where the native model has nothing like it:
+    the status is `otel.status_code` and `otel.status_description`, and `error` if it is one; the
+    instrumentation scope is `otel.scope.name` and `otel.scope.version`, its attributes join the
+    span's; what the SDK dropped is counted in `otel.dropped_…_count`. Attributes of the span under
+    any of these names win. A link's attributes have no place in Jaeger and are left out.
+
+    Sources: OpenTelemetry to Jaeger Transformation; OpenTelemetry Transformation to non-OTLP
+    Formats.
+
+    Raises:
+        ValueError: it has no span context.
+    """
+    context = span.get_span_context()
+    if context is None:
+        raise ValueError("a span without a context")
+    start_ns, end_ns = _times(span.start_time, span.end_time)
+    return SpanStruct(
+        context.trace_id,
+        context.span_id,
+        span.parent.span_id if span.parent is not None else 0,
+        _text(span.name),
+        int(context.trace_flags) & _SAMPLED,  # the next bit is W3C's "random", not debug
+        start_ns // 1000,
+        (end_ns - start_ns) // 1000,
+        _references((link.context.trace_id, link.context.span_id) for link in span.links),
+        tags_of(_otel_attributes(span)) or None,
+        [_otel_log(event) for event in span.events] or None,
+    )
+
+
+def _times(start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
+    if start_ns is None:
+        start_ns = end_ns if end_ns is not None else time_ns()
+    if end_ns is None or end_ns < start_ns:
+        end_ns = start_ns
+    return start_ns, end_ns
+
+
+def _references(links: Iterable[tuple[int, int]]) -> list[Any] | None:
+    return [
+        SpanRef(FOLLOWS_FROM, signed(trace_id), signed(trace_id >> 64), signed(span_id))
+        for trace_id, span_id in links
+    ] or None
+
+
+def _log(time_ns: int, event: str, metadata: Mapping[str, object] | None) -> LogStruct:
+    fields = tags_of(metadata) if metadata else []
+    fields.insert(0, StrTag("event", _text(event)))
+    return LogStruct(time_ns // 1000, fields)
+
+
+def _text(value: object) -> str:
+    # Left to Thrift, None would be left out and bytes taken unchecked.
+    return value if type(value) is str else text_of(value)
+
+
+def _is_said(message: str, events: Iterable[SpanEvent]) -> bool:
+    return any(
+        event.msg == message or event.metadata.get("exception.message") == message
+        for event in events
+    )
+
+
+def _otel_log(event: Any) -> LogStruct:
+    attributes = dict(event.attributes or {})
+    if dropped := getattr(event, "dropped_attributes", 0):
+        attributes.setdefault("otel.dropped_attributes_count", dropped)
+    return _log(event.timestamp, event.name, attributes)
+
+
+def _otel_attributes(span: ReadableSpan) -> dict[str, object]:
+    attributes: dict[str, object] = dict(span.attributes or {})
+    for key, value in _otel_facts(span):
+        if value:
+            attributes.setdefault(key, value)
+    if span.instrumentation_scope is not None:
+        for key, value in (span.instrumentation_scope.attributes or {}).items():
+            attributes.setdefault(key, value)
+    return attributes
+
+
+def _otel_facts(span: ReadableSpan) -> Iterable[tuple[str, object]]:
+    """Yield what Jaeger has no field for; what is empty or zero is not to be told."""
+    if (kind := _OTEL_KINDS.get(span.kind)) is not None:
+        yield "span.kind", kind
+    status = span.status
+    if status.status_code is not StatusCode.UNSET:
+        yield "otel.status_code", status.status_code.name
+        yield "otel.status_description", status.description
+        yield "error", status.status_code is StatusCode.ERROR
+    scope = span.instrumentation_scope
+    if scope is not None:
+        yield "otel.scope.name", scope.name
+        yield "otel.scope.version", scope.version
+    yield "otel.dropped_attributes_count", span.dropped_attributes
+    yield "otel.dropped_events_count", span.dropped_events
+    yield "otel.dropped_links_count", span.dropped_links
