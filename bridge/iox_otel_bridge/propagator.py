@@ -306,5 +306,4 @@ def _current(context: Context | None) -> SpanContext | None:
         if isinstance(parent, trace.SpanContext) and parent.is_valid:
             native.parent_span_id = parent.span_id
         native.debug = is_debug(span) or get_value(_DEBUG_TRACE_KEY, context) == native.trace_id
-        native.sampled = native.sampled or native.debug
     return native

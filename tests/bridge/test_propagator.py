@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.propagators import jaeger
 from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
 from opentelemetry.propagators.composite import CompositePropagator
@@ -451,10 +451,24 @@ def test_header_names_limit_what_is_parsed() -> None:
     assert extracted(B3MultiFormat(), B3_HEADERS, names) is None
 
 
+class Inheriting(TextMapPropagator):
+    """A propagator that finds nothing, and starts from the current Context unless given one."""
+
+    def extract(self, carrier: object, context: Context | None = None, *args: object) -> Context:
+        return get_current() if context is None else context
+
+    def inject(self, *args: object, **kwargs: object) -> None:
+        raise NotImplementedError
+
+    @property
+    def fields(self) -> set[str]:
+        return set()
+
+
 def test_current_span_is_no_header() -> None:
     """A request without headers has no context, whatever span is current."""
     with trace.use_span(trace.get_current_span(plain())):
-        for propagator in (*OURS, TraceContextTextMapPropagator()):
+        for propagator in (*OURS, TraceContextTextMapPropagator(), Inheriting()):
             parser = PropagatorHeaderParser(propagator, header_names=[b"tracestate"])
             assert parser.parse([(b"tracestate", b"a=1")]) is None
 
@@ -610,4 +624,4 @@ def test_huge_requests_are_dealt_with_at_once() -> None:
             except HeaderError as error:
                 assert len(str(error)) < 120
 
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 5.0

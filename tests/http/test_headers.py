@@ -557,7 +557,7 @@ def test_megabytes_are_dealt_with_at_once(char: str) -> None:
     assert headers.parse_tracestate([value]) is None
     assert len(headers.parse_debug_id(value)) == headers.MAX_DEBUG_ID_CHARS
 
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 5.0
 
 
 def test_contexts_are_whole() -> None:

@@ -347,4 +347,4 @@ def test_huge_requests_are_dealt_with_at_once() -> None:
                 assert len(str(error)) < 120
     parser.parse([W3C, *[(b"tracestate", b"a=1")] * 100_000])
 
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 5.0
