@@ -142,6 +142,11 @@ class BridgeProcessor(SpanProcessor):
         self._worker.begin_shutdown(waiter)
         return self._worker.finish_shutdown(waiter)
 
+    @property
+    def ending(self) -> endings.Endable:
+        """What brings this processor to its end together with others, see `endings.end`."""
+        return self._worker
+
     def after_fork(self) -> None:
         """Begin anew in a forked child, with nothing queued or counted, and a sender of its own."""
         parents = self._worker

@@ -132,7 +132,7 @@ class Settings:
     jaeger_max_packet_bytes: int = _row(
         "TRACES_EXPORTER_JAEGER_MAX_PACKET_BYTES",
         "--traces-exporter-jaeger-max-packet-bytes",
-        kinds.whole_number(1024, 65507),
+        kinds.whole_number(512, 65507),
         65000,
         "How large a datagram may be, in bytes.",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,8 @@ BAD = [
     ("jaeger_tags", "a=b,c d", "invalid key=value pair (c d)"),
     ("jaeger_max_msgs_per_second", "0", "a whole number from 1 to 18446744073709551615"),
     ("jaeger_max_msgs_per_second", "9" * 5000, "a whole number from 1 to 18446744073709551615"),
-    ("jaeger_max_packet_bytes", "65508", "a whole number from 1024 to 65507"),
-    ("jaeger_max_packet_bytes", "-1", "a whole number from 1024 to 65507"),
+    ("jaeger_max_packet_bytes", "65508", "a whole number from 512 to 65507"),
+    ("jaeger_max_packet_bytes", "-1", "a whole number from 512 to 65507"),
     ("otlp_endpoint", "ftp://localhost", "a URL such as http://localhost:4317"),
     ("otlp_endpoint", "localhost", "a URL such as http://localhost:4317"),
     ("otlp_endpoint", "http://", "a URL such as http://localhost:4317"),
@@ -98,7 +99,7 @@ def test_defaults_are_valid() -> None:
 def test_bad_value_is_one_line_with_its_source(name: str, value: str, expected: str) -> None:
     """The line names the variable, the flag or the keyword, whichever was used, and the value."""
     row = next(row for row in SETTINGS if row.name == name)
-    tries = {
+    tries: dict[str, Callable[[], object]] = {
         row.variable: lambda: TracingConfig.from_env(environ={row.variable: value}),
         row.flag: lambda: TracingConfig.from_env(environ={}, flags={name: value}),
         row.name: lambda: TracingConfig(**{name: value}),  # type: ignore[arg-type]

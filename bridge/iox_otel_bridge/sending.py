@@ -1,0 +1,70 @@
+"""What makes the sender of each exporter, and imports what only that exporter uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.resources import Resource
+
+    from .config import TracingConfig
+    from .sender import Sender
+
+
+class Sink(NamedTuple):
+    """Where spans can go."""
+
+    make_sender: Callable[[], Sender]
+    """Called again in every forked child, which needs sockets and channels of its own."""
+    destination: str
+    """In words, for the operator; holds no secrets."""
+
+
+def sink(exporter: str, config: TracingConfig, resource: Resource) -> Sink:
+    """Return the sink that *exporter* names, with everything imported that it will use.
+
+    Raises:
+        ValueError: it cannot be set up, for instance because of an OTEL_EXPORTER_OTLP_* variable.
+    """
+    return _SINKS[exporter](config, resource)
+
+
+def _jaeger(config: TracingConfig, resource: Resource) -> Sink:
+    from .exporters.jaeger import JaegerSender
+
+    host, port = config.jaeger_agent_host, config.jaeger_agent_port
+    make_sender = partial(
+        JaegerSender,
+        host=host,
+        port=port,
+        resource=resource,
+        max_packet_bytes=config.jaeger_max_packet_bytes,
+        max_msgs_per_second=config.jaeger_max_msgs_per_second,
+    )
+    return Sink(make_sender, f"udp://[{host}]:{port}" if ":" in host else f"udp://{host}:{port}")
+
+
+def _otlp(config: TracingConfig, resource: Resource) -> Sink:
+    from .exporters.otlp import OtlpGrpcSender, OtlpHttpSender
+
+    sender_class: type[OtlpGrpcSender | OtlpHttpSender] = (
+        OtlpGrpcSender if config.otlp_protocol == "grpc" else OtlpHttpSender
+    )
+    make_sender = partial(sender_class, resource=resource, endpoint=config.otlp_endpoint)
+    sender = make_sender()  # what its variables hold shows here, not on the worker
+    sender.close()
+    return Sink(make_sender, f"{sender.endpoint} by {config.otlp_protocol}")
+
+
+def _console(config: TracingConfig, resource: Resource) -> Sink:
+    from .exporters.console import ConsoleFormat, ConsoleSender
+
+    # TracingConfig has checked that it is one of these.
+    format = cast("ConsoleFormat", config.console_format)
+    make_sender = partial(ConsoleSender, resource=resource, format=format)
+    return Sink(make_sender, "stdout")
+
+
+_SINKS = {"jaeger": _jaeger, "otlp": _otlp, "console": _console}

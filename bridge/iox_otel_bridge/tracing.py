@@ -1,0 +1,204 @@
+"""Tracing: what a configuration builds, from the collector to the process's end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Self
+
+from iox_otel import FanOutTraceCollector
+
+from . import endings
+from .processor import BridgeProcessor
+from .propagator import IoxPropagator, PropagatorHeaderParser
+from .resource import make_resource
+from .sender import Stats
+from .sending import sink
+from .setting_types import ConfigError
+from .waiter import Waiter
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from starlette.middleware import Middleware
+
+    from .config import TracingConfig
+
+DEFAULT_TIMEOUT_S = 5.0
+"""How long a flush may take unless its caller says otherwise."""
+
+_logger = logging.getLogger("iox_otel")
+
+
+class Tracing:
+    """Running pipelines: for each exporter a queue and a worker. `TracingConfig.build` makes one.
+
+    A context manager, sync and async; leaving it shuts down (async: on another thread, so that the
+    event loop goes on). The process's normal end does so, too.
+
+    Args:
+        config: what to build.
+
+    Raises:
+        ConfigError: an exporter cannot be set up.
+    """
+
+    collector: BridgeProcessor | FanOutTraceCollector | None
+    """Takes spans: a `BridgeProcessor`, or what hands on to several; None without exporters."""
+    propagator: IoxPropagator
+    """Reads and writes the headers of requests, by OpenTelemetry's interface."""
+    header_parser: PropagatorHeaderParser
+    """Reads the headers of requests for `TraceLayer`."""
+
+    def __init__(self, config: TracingConfig) -> None:
+        self.propagator = IoxPropagator(
+            header_name=config.jaeger_trace_context_header_name,
+            debug_name=config.jaeger_debug_name,
+        )
+        self.header_parser = PropagatorHeaderParser(self.propagator)
+        self._resource = make_resource(
+            config.resource_attributes,
+            service_name=config.service_name,
+            tags=config.tags,
+            server_id=config.server_id,
+        )
+        self._destinations: dict[str, str] = {}
+        self._processors = {name: self._processor(name, config) for name in config.exporters}
+        self.collector = _collector(tuple(self._processors.values()))
+        self._installed = False
+
+    def destinations(self) -> dict[str, str]:
+        """Return where each exporter sends its spans, in words for a log."""
+        return dict(self._destinations)
+
+    def stats(self) -> dict[str, Stats]:
+        """Return what became of the spans, by the name of the exporter."""
+        return {name: processor.stats() for name, processor in self._processors.items()}
+
+    def force_flush(self, timeout_s: float = DEFAULT_TIMEOUT_S) -> bool:
+        """Deliver all that was recorded; blocks for the time given at most.
+
+        Returns:
+            Whether everything recorded before the call was delivered.
+        """
+        return self.collector is None or self.collector.force_flush(timeout_s=timeout_s)
+
+    def shutdown(self, timeout_s: float | None = None) -> bool:
+        """Deliver all that was recorded, and stop; what is recorded from now on is dropped.
+
+        Args:
+            timeout_s: how long to try at most. None: as at the process's end, which is until 0.8 s
+                have passed without an accepted batch, and for 5 s at most.
+
+        Returns:
+            Whether everything ever recorded was delivered.
+        """
+        ends = [processor.ending for processor in self._processors.values()]
+        if timeout_s is None:
+            return endings.end(ends)
+        # All at once, and none waits for another: a dead receiver costs the time only once.
+        waiter_of = [(each, Waiter(time.monotonic() + timeout_s)) for each in ends]
+        for each, waiter in waiter_of:
+            each.begin_shutdown(waiter)
+        delivered = [each.finish_shutdown(waiter) for each, waiter in waiter_of]
+        return all(delivered)
+
+    def install(self) -> None:
+        """Let the rest of the process take part; to be called once, at its start.
+
+        OpenTelemetry's global propagator becomes `propagator`. With an exporter, its global
+        TracerProvider becomes one whose spans go the same way as native ones (they join traces and
+        never start any), and SIGTERM delivers what is queued before it does what it did so far.
+        A provider that is set already stays, with a warning.
+        """
+        if self._installed:
+            return
+        self._installed = True
+        from opentelemetry.propagate import set_global_textmap
+
+        set_global_textmap(self.propagator)
+        if self._processors:
+            self._install_provider()
+            endings.install_sigterm()
+
+    def middleware(self, name: str, *, exclude: Collection[str] = ()) -> Middleware:
+        """Return the `TraceLayer` for Starlette's and FastAPI's `middleware=[...]`.
+
+        Args:
+            name: of the span of each request.
+            exclude: paths that are not traced, as `TraceLayer` takes them.
+        """
+        from starlette.middleware import Middleware
+
+        from iox_otel.http import TraceLayer
+
+        return Middleware(
+            TraceLayer,
+            collector=self.collector,
+            header_parser=self.header_parser,
+            name=name,
+            exclude=exclude,
+        )
+
+    def _processor(self, exporter: str, config: TracingConfig) -> BridgeProcessor:
+        try:
+            make_sender, self._destinations[exporter] = sink(exporter, config, self._resource)
+        except ValueError as exc:
+            raise ConfigError(f"Cannot set up the traces exporter {exporter!r}: {exc}") from exc
+        return BridgeProcessor(
+            make_sender,
+            max_queue_size=config.queue_size,
+            max_queue_bytes=config.queue_bytes,
+            name=exporter,
+        )
+
+    def _install_provider(self) -> None:
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
+
+        if not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            _logger.warning(
+                "a TracerProvider is set already and stays: "
+                "spans of other OpenTelemetry libraries do not go to the exporters of iox-otel"
+            )
+            return
+        # Each processor sees to its own end.
+        provider = TracerProvider(
+            sampler=ParentBased(ALWAYS_OFF), resource=self._resource, shutdown_on_exit=False
+        )
+        for processor in self._processors.values():
+            provider.add_span_processor(processor)
+        trace.set_tracer_provider(provider)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.shutdown()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.shutdown)
+
+
+def _collector(
+    processors: tuple[BridgeProcessor, ...],
+) -> BridgeProcessor | FanOutTraceCollector | None:
+    if len(processors) > 1:
+        return FanOutTraceCollector(processors)
+    return processors[0] if processors else None
