@@ -571,6 +571,15 @@ def test_contexts_are_whole() -> None:
     assert read.child("c").ctx.parent_is_remote
 
 
+def test_randomness_of_the_trace_id_is_inherited() -> None:
+    """Level 2 wants the flag passed on with the trace id, whoever made it; our own are random."""
+    for text, flags in ((f"00-{TRACE}-{SPAN}-02", "02"), (f"00-{TRACE}-{SPAN}-01", "01")):
+        child = headers.parse_traceparent(text).child("c").child("d").ctx
+        assert headers.format_traceparent(child) == f"00-{TRACE}-{child.span_id:016x}-{flags}"
+
+    assert headers.format_traceparent(SpanContext.new(None)).endswith("-03")
+
+
 @pytest.mark.parametrize(
     "error",
     [
