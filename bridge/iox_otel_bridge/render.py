@@ -169,7 +169,7 @@ class _Layout:
     def _name(self, row: Row[SpanRecord]) -> Text:
         """Return the name in its place; a failure is marked, for those who see no colours."""
         span = row.node.span
-        name = Text(row.guide, _DIM)
+        name = Text().append(row.guide, _DIM)
         if span.status is SpanStatus.ERR:
             name.append("! " if self._ascii_only else "✗ ", "bold red")
             name.append(_shown(span.name), "bold red")
