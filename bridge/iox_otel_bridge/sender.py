@@ -88,9 +88,12 @@ class Sender(Protocol):
 
     def bind(self, stats: Callable[[], Stats]) -> None:
         """Learn how to read the counters of the processor that this sender works for."""
+        return None
 
     def interrupt(self) -> None:
         """Make a `send` that is under way on another thread return soon."""
+        return None
 
     def close(self) -> None:
         """Let go of sockets and channels; nothing is sent any more."""
+        return None

@@ -1,0 +1,74 @@
+"""Attempt: a blocking call that can be given up at any moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Lock, Thread
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class GivenUp(Exception):
+    """The attempt was interrupted, or its time was over; the text says which."""
+
+
+class Attempt(Generic[T]):
+    """Runs *work* on a daemon thread of its own.
+
+    A timeout given to a socket bounds each of its operations, and nothing bounds the look-up of a
+    host name; so only a thread that is left behind makes a deadline true. What is left behind ends
+    when its socket times out, and never holds up the end of the process.
+    """
+
+    def __init__(self, work: Callable[[], T]) -> None:
+        self._work = work
+        self._answers: list[T] = []
+        self._errors: list[Exception] = []
+        # A plain lock, not an Event: `interrupt` may be called from a signal handler.
+        self._over = Lock()
+        self._over.acquire()
+        self._thread = Thread(target=self._run, name="iox-otel-attempt", daemon=True)
+
+    def result(self, timeout_s: float) -> T:
+        """Run the work and return what it does, after *timeout_s* seconds at most.
+
+        An interpreter that is exiting starts no threads; then the work runs on this one, for as
+        long as it takes.
+
+        Raises:
+            GivenUp: the time was over, or `interrupt` was called.
+            Exception: the work raised it.
+        """
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._run()
+        over = self._over.acquire(timeout=timeout_s)
+        if self._answers:
+            return self._answers[0]
+        if self._errors:
+            raise self._errors[0]
+        raise GivenUp("interrupted" if over else f"no answer within {timeout_s:.3g} s")
+
+    def interrupt(self) -> None:
+        """Make `result` return at once."""
+        self._finish()
+
+    def running(self) -> bool:
+        """Whether the work is still going on, given up or not."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._answers.append(self._work())
+        except Exception as error:
+            self._errors.append(error)
+        finally:
+            self._finish()
+
+    def _finish(self) -> None:
+        try:
+            self._over.release()
+        except RuntimeError:
+            pass  # it was over before

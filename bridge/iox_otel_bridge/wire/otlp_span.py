@@ -1,0 +1,220 @@
+"""A native span as the bytes of an OTLP `Span` message, without a message object in between.
+
+Agrees with opentelemetry-proto (trace/v1/trace.proto, common/v1/common.proto), and field by field
+with what `opentelemetry.exporter.otlp.proto.common` makes of the same span. The numbers in front of
+the values are protobuf's tags: field number * 8 + wire type.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from typing import Any
+
+from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
+
+MAX_TIME_NS = (1 << 64) - 1
+"""OTLP's times are unsigned 64-bit; others are moved to the nearest end of that range."""
+
+_MASK = (1 << 64) - 1
+_pack_double = struct.Struct("<d").pack
+_pack_times = struct.Struct("<BQBQ").pack
+_pack_time = struct.Struct("<BQ").pack
+
+
+def encode_span(span: Span) -> bytes:
+    """Return *span* as a `Span` message.
+
+    A missing start or end is the other one, or else now. A lone surrogate becomes "?", an integer
+    beyond 64 bit its text. Other threads may write to the span meanwhile.
+
+    Raises:
+        Exception: of any kind, if the span's attributes hold what no span can hold.
+    """
+    ctx = span.ctx
+    out = [
+        b"\x0a\x10",
+        ctx.trace_id.to_bytes(16, "big"),
+        b"\x12\x08",
+        ctx.span_id.to_bytes(8, "big"),
+    ]
+    if ctx.trace_state:
+        out.append(text_field(0x1A, ctx.trace_state))
+    parent = ctx.parent_span_id
+    if parent:
+        out += (b"\x22\x08", parent.to_bytes(8, "big"))
+    out += (
+        _NAMES.get(span.name) or _cached(_NAMES, 0x2A, span.name),
+        _KINDS.get(span.kind, _INTERNAL),
+        _times(span.start_ns, span.end_ns),
+    )
+    if span.metadata:
+        _attributes(b"\x4a", span.metadata, out)
+    for event in span.events:
+        message = _event(event)
+        out += (b"\x5a", length(len(message)), message)
+    for linked_trace_id, linked_span_id in ctx.links:
+        out += (
+            b"\x6a\x21\x0a\x10",
+            linked_trace_id.to_bytes(16, "big"),
+            b"\x12\x08",
+            linked_span_id.to_bytes(8, "big"),
+            _LINK_FLAGS,
+        )
+    out += (_status(span), _REMOTE_PARENT if parent and ctx.parent_is_remote else _LOCAL_PARENT)
+    return b"".join(out)
+
+
+def length(size: int) -> bytes:
+    """Return *size* as protobuf writes lengths."""
+    return _VARINTS[size] if size < _FEW else _varint(size)
+
+
+def field(tag: int, message: bytes) -> bytes:
+    """Return *message* as a field of the message around it."""
+    return b"".join((_VARINTS[tag], length(len(message)), message))
+
+
+def text_field(tag: int, text: str) -> bytes:
+    """Return *text* as a field; nothing if it is empty, as proto3 has it."""
+    return field(tag, valid_utf8(text)) if text else b""
+
+
+def valid_utf8(text: object) -> bytes:
+    """Return *text*, or the text of whatever else it is, with "?" for each lone surrogate."""
+    return (text if isinstance(text, str) else str(text)).encode("utf-8", "replace")
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+_FEW = 1 << 14
+_VARINTS = [_varint(number) for number in range(_FEW)]
+_INTS = [b"\x18" + varint for varint in _VARINTS]
+
+# SpanFlags: bit 8 says that bit 9 tells whether the (parent or linked) span is of another process.
+_LOCAL_PARENT = b"\x85\x01" + (0x100).to_bytes(4, "little")
+_REMOTE_PARENT = b"\x85\x01" + (0x300).to_bytes(4, "little")
+_LINK_FLAGS = b"\x35" + (0x300).to_bytes(4, "little")
+
+_INTERNAL = b"\x30\x01"
+_KINDS = {kind: b"\x30" + _VARINTS[kind + 1] for kind in SpanKind}
+_UNSET = b"\x7a\x00"
+_STATUSES = {
+    SpanStatus.UNKNOWN: _UNSET,
+    SpanStatus.OK: b"\x7a\x02\x18\x01",
+    SpanStatus.ERR: b"\x7a\x02\x18\x02",
+}
+
+# Names and keys are few and come again and again: their fields are kept. Bounded in number and in
+# length, since nobody stops an application from making up names.
+_MAX_CACHED = 4096
+_MAX_CACHED_BYTES = 128
+_NAMES: dict[object, bytes] = {}
+_KEYS: dict[object, bytes] = {}
+
+
+def _cached(cache: dict[object, bytes], tag: int, text: object) -> bytes:
+    encoded = field(tag, valid_utf8(text))
+    if type(text) is str and len(encoded) <= _MAX_CACHED_BYTES:
+        if len(cache) >= _MAX_CACHED:
+            cache.clear()
+        cache[text] = encoded
+    return encoded
+
+
+def _times(start_ns: Any, end_ns: Any) -> bytes:
+    try:
+        return _pack_times(0x39, start_ns, 0x41, end_ns)
+    except struct.error:  # missing, or no number OTLP has: once in a long while
+        if start_ns is None:
+            start_ns = end_ns
+        start_ns = _time(start_ns)
+        end_ns = start_ns if end_ns is None else _time(end_ns)
+        return _pack_times(0x39, start_ns, 0x41, end_ns)
+
+
+def _time(time_ns: Any) -> int:
+    if time_ns is None:
+        return time.time_ns()
+    try:
+        return min(max(int(time_ns), 0), MAX_TIME_NS)
+    except (TypeError, ValueError, OverflowError):  # not a number, or not a finite one
+        return 0
+
+
+def _status(span: Span) -> bytes:
+    if span.status == SpanStatus.ERR and span.status_message:
+        return field(0x7A, text_field(0x12, span.status_message) + b"\x18\x02")
+    return _STATUSES.get(span.status, _UNSET)
+
+
+def _event(event: SpanEvent) -> bytes:
+    try:
+        packed = _pack_time(0x09, event.time_ns)
+    except struct.error:
+        packed = _pack_time(0x09, _time(event.time_ns))
+    message = valid_utf8(event.msg)
+    out = [packed, b"\x12", length(len(message)), message]
+    if event.metadata:
+        _attributes(b"\x1a", event.metadata, out)
+    return b"".join(out)
+
+
+def _attributes(tag: bytes, metadata: dict[str, Any], out: list[bytes]) -> None:
+    for key, value in metadata.copy().items():  # the application may still write to it
+        encoded_key = _KEYS.get(key) or _cached(_KEYS, 0x0A, key)
+        encoded = _any_value(value)
+        size = length(len(encoded))
+        out += (
+            tag,
+            length(len(encoded_key) + 1 + len(size) + len(encoded)),
+            encoded_key,
+            b"\x12",
+            size,
+            encoded,
+        )
+
+
+def _any_value(value: Any) -> bytes:
+    kind = type(value)
+    if kind is str:
+        text: bytes = value.encode("utf-8", "replace")
+        return b"".join((b"\x0a", length(len(text)), text))
+    if kind is bool:
+        return b"\x10\x01" if value else b"\x10\x00"
+    if kind is int:
+        if 0 <= value < _FEW:
+            few: bytes = _INTS[value]
+            return few
+        if -(1 << 63) <= value < 1 << 63:
+            return b"\x18" + _varint(value & _MASK)
+        return _any_value(_digits(value))
+    if kind is float:
+        return b"\x21" + _pack_double(value)
+    if kind is tuple:
+        return field(0x2A, b"".join([field(0x0A, _any_value(item)) for item in value]))
+    return _any_value(_plain(value))
+
+
+def _digits(number: int) -> str:
+    try:
+        return str(number)
+    except ValueError:  # more digits than Python converts (sys.set_int_max_str_digits)
+        return hex(number)
+
+
+def _plain(value: object) -> object:
+    """Return *value*, which was put into the metadata past `set_metadata`, as a type it keeps."""
+    if isinstance(value, list | tuple):
+        return tuple(value)
+    for plain in (int, float):
+        if isinstance(value, plain):
+            return plain(value)
+    return str.__str__(value) if isinstance(value, str) else str(value)
