@@ -13,6 +13,8 @@ def route_template(scope: Mapping[str, Any]) -> str | None:
     `root_path`. A mount that is followed by no route of its own gives `/sub/{path}`.
     """
     route = scope.get("route")
+    if route is None:
+        return None
     path = _path_format(scope, route)
     if path is None:
         return None
@@ -27,7 +29,7 @@ def _path_format(scope: Mapping[str, Any], route: object) -> str | None:
     fastapi = scope.get("fastapi")
     if isinstance(fastapi, Mapping):
         effective = fastapi.get("effective_route_context")
-        if route is not None and getattr(effective, "original_route", None) is route:
+        if getattr(effective, "original_route", None) is route:
             route = effective
     for attribute in ("path_format", "path"):
         path = getattr(route, attribute, None)

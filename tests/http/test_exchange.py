@@ -207,6 +207,50 @@ def test_the_span_ends_and_is_exported_when_the_body_is_out(bench: Any) -> None:
     assert span.end_ns - span.start_ns == 2_000_000_000
 
 
+def test_the_time_of_the_headers_is_kept(bench: Any) -> None:
+    """That the request was processed is known when the body comes, and was so before."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(start())
+        clock.advance(1)
+        await send(body(b"x"))
+
+    with FakeClock() as clock:
+        bench.run(app)
+
+    processed, returned = bench.collector.find("IOx http").events
+    assert returned.time_ns - processed.time_ns == 1_000_000_000
+
+
+def test_a_failure_after_the_error_page_is_within_the_span(bench: Any) -> None:
+    """The span goes on to the exception that it records."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(start(500), body(b"sorry"))(scope, receive, send)
+        clock.advance(1)
+        raise OutOfShards
+
+    with FakeClock() as clock, pytest.raises(OutOfShards):
+        bench.run(app)
+
+    span = bench.collector.find("IOx http")
+    assert span.end_ns == span.events[-1].time_ns
+
+
+def test_an_error_page_ends_the_span_though_the_application_goes_on(bench: Any) -> None:
+    """A 5xx waits for an exception to be exported, but its time is that of the response."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(start(500), body(b"sorry"))(scope, receive, send)
+        clock.advance(60)
+
+    with FakeClock() as clock:
+        bench.run(app)
+
+    span = bench.collector.find("IOx http")
+    assert span.end_ns == span.start_ns
+
+
 def test_a_clock_that_is_set_back_makes_no_negative_duration(bench: Any) -> None:
     """The duration is by the monotonic clock."""
 
@@ -710,6 +754,45 @@ def test_metrics_are_told_of_every_request(bench: Any) -> None:
         },
     ]
     assert len(bench.collector.spans) == 1
+
+
+def test_metrics_alone_leave_the_headers_to_the_server(bench: Any) -> None:
+    """An iterator can be read once, and without a span there is nothing to add to it."""
+    headers = iter([(b"a", b"b")])
+    metrics = Metrics()
+
+    sent = bench.run(
+        answering(start() | {"headers": headers}, body()), headers=[], layer={"metrics": metrics}
+    )
+
+    assert list(sent[0]["headers"]) == [(b"a", b"b")]
+    assert metrics.requests[0]["status"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "content_type", "family"),
+    [
+        ("2", b"application/grpc", "grpc"),
+        ("3", b"application/grpc+proto", "grpc"),
+        ("1.1", b"application/grpc", "http"),
+        ("2", b"application/grpc-web", "http"),
+    ],
+)
+def test_the_family_is_by_content_type_and_version(
+    bench: Any, version: str, content_type: bytes, family: str
+) -> None:
+    """gRPC needs HTTP/2; the same content type over HTTP/1.1 is something else."""
+    metrics = Metrics()
+    headers = [(b"accept", b"*/*"), (b"content-type", content_type)]
+
+    bench.run(
+        answering(start(), body()),
+        headers=headers,
+        http_version=version,
+        layer={"metrics": metrics},
+    )
+
+    assert metrics.requests[0]["family"] == family
 
 
 def test_an_exception_is_counted_as_a_server_error(bench: Any) -> None:

@@ -107,6 +107,8 @@ def test_a_flush_that_hangs_is_left_behind() -> None:
         ticking = asyncio.create_task(tick())
         await flush(lambda timeout_s: release.wait(30), timeout_s=0.2)
         ticking.cancel()
+        # Not one of asyncio's own threads, which the end of the loop would wait for.
+        assert [each.daemon for each in threading.enumerate() if "flush" in each.name] == [True]
 
     try:
         asyncio.run(asyncio.wait_for(main(), 10))
