@@ -143,7 +143,7 @@ class _Layout:
         if "" in self.services:
             self.services.remove("")
         spans = [row.node.span for row in rows]
-        self._duration_width = max((cell_len(_duration(span)) for span in spans), default=0)
+        self._duration_width = max((cell_len(self._duration(span)) for span in spans), default=0)
         longest = max((self._name(row).cell_len for row in rows), default=0)
         room = width - self._duration_width - 2 * len(_GAP)
         name_room = min(longest, max(room * 2 // 3, room - 60))
@@ -161,9 +161,9 @@ class _Layout:
         name = self._name(row)
         name.truncate(self._name_width, overflow=_cut(self._ascii_only), pad=True)
         bar = waterfall_bar(span, self._window, self._bar_width, ascii_only=self._ascii_only)
-        took = f"{_GAP}{_duration(span).rjust(self._duration_width)}{_GAP}"
+        took = f"{_GAP}{self._duration(span).rjust(self._duration_width)}{_GAP}"
         yield Text.assemble(name, (took, "yellow"), (bar, style))
-        for text, text_style in _remarks(span):
+        for text, text_style in _remarks(span, ascii_only=self._ascii_only):
             yield Text.assemble((row.guide_below, _DIM), (text, text_style))
 
     def _name(self, row: Row[SpanRecord]) -> Text:
@@ -178,6 +178,12 @@ class _Layout:
         if len(self.services) > 1 and span.service:
             name.append(f" {_shown(span.service)}", self._style(span))
         return name
+
+    def _duration(self, span: SpanRecord) -> str:
+        if span.duration_ns is None:
+            return "?"
+        duration = format_duration(span.duration_ns)
+        return duration.replace("µ", "u") if self._ascii_only else duration
 
     def _style(self, span: SpanRecord) -> str:
         place = self.services.index(span.service) if span.service else 0
@@ -199,14 +205,14 @@ def _choose(spans: Sequence[SpanRecord], max_lines: int) -> Sequence[SpanRecord]
     return [spans[index] for index in sorted(chosen)]
 
 
-def _remarks(span: SpanRecord) -> Iterator[tuple[str, str]]:
+def _remarks(span: SpanRecord, *, ascii_only: bool = False) -> Iterator[tuple[str, str]]:
     """Return the lines under a span's own, each with its style."""
     failure = _failure(span)
     if failure:
         yield failure, _ERROR
     if span.metadata:
         yield _metadata(span.metadata), _DIM
-    events = _events(span)
+    events = _events(span, ascii_only)
     if events:
         yield events, f"italic {_DIM}"
 
@@ -232,15 +238,16 @@ def _metadata(metadata: Mapping[str, object]) -> str:
     return " ".join(sorted(pairs, key=lambda pair: len(pair) > 40))
 
 
-def _events(span: SpanRecord) -> str:
+def _events(span: SpanRecord, ascii_only: bool) -> str:
     """Return the messages of events that say something new, repeated ones once."""
     counts: dict[str, int] = {}
     said = ("exception", span.status_message if span.status is SpanStatus.ERR else None)
     for event in span.events:
         if event.msg not in said:
             counts[event.msg] = counts.get(event.msg, 0) + 1
-    return " · ".join(
-        _shown(msg) + (f" ×{count}" if count > 1 else "") for msg, count in counts.items()
+    separator, times = (" | ", "x") if ascii_only else (" · ", "×")
+    return separator.join(
+        _shown(msg) + (f" {times}{count}" if count > 1 else "") for msg, count in counts.items()
     )
 
 
@@ -251,10 +258,6 @@ def _shown(text: str) -> str:
 def _cut(ascii_only: bool) -> OverflowMethod:
     """Return how a line too long ends; the ellipsis that rich writes is no ASCII."""
     return "crop" if ascii_only else "ellipsis"
-
-
-def _duration(span: SpanRecord) -> str:
-    return "?" if span.duration_ns is None else format_duration(span.duration_ns)
 
 
 def _counted(count: int, what: str) -> str:

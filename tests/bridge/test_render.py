@@ -66,7 +66,10 @@ def test_picture() -> None:
 
 def test_picture_in_ascii() -> None:
     """A stream that has no line-drawing characters gets a picture without them."""
-    lines = drawn([*QUERY[:3], QUERY[3]._replace(status=SpanStatus.ERR)], 60, "ascii")
+    events = tuple(SpanEvent(msg, time_ns=0) for msg in ("a", "b", "b"))
+    failed = QUERY[3]._replace(status=SpanStatus.ERR, events=events)
+    short = span(5, 1, "short", 15.999, 16)
+    lines = drawn([*QUERY[:3], failed, short], 60, "ascii")
 
     assert all(line.isascii() for line in lines)
     assert lines[1:4] == [
@@ -74,7 +77,9 @@ def test_picture_in_ascii() -> None:
         "| path=/api status=200",
         "|-query_planning       4 ms  ========",
     ]
-    assert lines[5].startswith("  `-! ProjectionExec   7 ms")
+    assert lines[5].startswith("| `-! ProjectionExec   7 ms")
+    assert lines[7] == "|     a | b x2"
+    assert lines[8].startswith("`-short                1 us ")
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 10, 20, 30, 40, 79, 120, 500])

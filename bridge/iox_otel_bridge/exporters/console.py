@@ -73,8 +73,8 @@ class ConsoleSender(Sender):
         self._pending_count = 0
         self._lost = 0
         self._is_broken = False
+        self._is_reported = False
         self._pid = os.getpid()
-        _warm_up()
 
     def encode(self, spans: Sequence[AnySpan]) -> Iterable[Batch]:
         """Turn *spans* into text (JSON), or into records to be held."""
@@ -123,7 +123,7 @@ class ConsoleSender(Sender):
             else:
                 self._hold(batch.payload, deadline_s)  # type: ignore[arg-type]  # made by encode
         except Exception as exc:
-            self._give_up(exc)
+            self._give_up()
             if not isinstance(batch.payload, str):
                 self._lost = max(0, self._lost - batch.span_count)  # the caller counts these
             return Outcome(Verdict.FATAL, detail=f"cannot write to standard output: {exc}")
@@ -140,7 +140,8 @@ class ConsoleSender(Sender):
             if self._drain(timeout_s):
                 self._show(self._held.take_all(), deadline_s)
         except Exception as exc:
-            self._give_up(exc)
+            self._give_up()
+            self._report(exc)
         lost, self._lost = self._lost, 0
         return not (lost or self._writer.pending or self._held.span_count)
 
@@ -152,7 +153,8 @@ class ConsoleSender(Sender):
             if self._drain(_IDLE_WRITE_S):
                 self._show(self._held.take_due(now_s), now_s + _IDLE_WRITE_S)
         except Exception as exc:
-            self._give_up(exc)
+            self._give_up()
+            self._report(exc)
         return _IDLE_WRITE_S if self._writer.pending else self._held.next_due_s(now_s)
 
     def interrupt(self) -> None:
@@ -164,7 +166,7 @@ class ConsoleSender(Sender):
         if not self.flush(_CLOSE_S):
             lost = self._held.span_count + self._pending_count
             if lost:
-                _logger.warning("standard output is not being read, %d spans are lost", lost)
+                _logger.warning("standard output is not being read, spans lost: %d", lost)
         self._forget()
 
     def _hold(self, records: Sequence[SpanRecord], deadline_s: float) -> None:
@@ -195,7 +197,7 @@ class ConsoleSender(Sender):
     def _write(self, text: str, span_count: int, deadline_s: float) -> None:
         self._writer.write(text, max(0.0, deadline_s - self._clock()))
         self._pending_count = self._pending_count + span_count if self._writer.pending else 0
-        self._is_broken = False
+        self._is_broken = self._is_reported = False
 
     def _drain(self, timeout_s: float) -> bool:
         """Write what the last write left over; True if nothing is."""
@@ -204,13 +206,17 @@ class ConsoleSender(Sender):
         self._pending_count = 0
         return True
 
-    def _give_up(self, exc: Exception) -> None:
-        """Drop all that is held: the stream has failed. Says so once, until it works again."""
+    def _give_up(self) -> None:
+        """Drop all that is held: the stream has failed."""
         self._lost += self._held.span_count + self._pending_count
         self._forget()
-        if not self._is_broken:
-            _logger.warning("cannot write spans to standard output: %s", exc)
         self._is_broken = True
+
+    def _report(self, exc: Exception) -> None:
+        """Log a failure that no outcome tells of, once until it works again."""
+        if not self._is_reported:
+            self._is_reported = True
+            _logger.warning("cannot write to standard output (%s), spans lost: %d", exc, self._lost)
 
     def _forget(self) -> None:
         self._held.forget()
@@ -243,9 +249,10 @@ def _rendered(view: TraceView, stream: TextIO) -> str:
 
 
 def _warm_up() -> None:
-    """Render once: rich imports much at first use, which must not happen on the worker.
+    """Render once: rich imports much at its first use, which must not happen on the worker.
 
-    (An import on a thread deadlocks or fails in a forked child and at the interpreter's end.)
+    (An import under way on a thread is stuck for ever in a forked child, and late in the
+    interpreter's exit it fails.)
     """
     for encoding in ("utf-8", "ascii"):
         stream = io.TextIOWrapper(io.BytesIO(), encoding)
@@ -257,3 +264,6 @@ def _warm_up() -> None:
             console = Console(file=stream, force_terminal=force_terminal)
             with console.capture():
                 console.print(render_trace([record]))
+
+
+_warm_up()

@@ -24,6 +24,7 @@ from opentelemetry.trace import NonRecordingSpan, TraceFlags, set_span_in_contex
 from opentelemetry.trace import SpanContext as OtelSpanContext
 
 from iox_otel import Span, SpanContext
+from iox_otel.tree import SpanRecord
 from iox_otel_bridge.exporters.console import ConsoleFormat, ConsoleSender
 from iox_otel_bridge.sender import AnySpan, Verdict
 
@@ -318,15 +319,17 @@ def closed_stream() -> TextIO:
 
 @pytest.mark.parametrize("make", [broken_pipe, closed_stream])
 def test_broken_stream_as_json(make: type[TextIO], caplog: pytest.LogCaptureFixture) -> None:
-    """A stream that is closed or broken fails each batch, is logged once, and raises nothing."""
+    """A stream that is closed or broken fails each batch, with a reason, and raises nothing."""
     stream = make()
     console = sender(stream, "json")
 
-    assert send(console, root()) == [Verdict.FATAL]
-    assert send(console, root()) == [Verdict.FATAL]
+    for _ in range(2):
+        (batch,) = console.encode([root()])
+        outcome = console.send(batch, 1)
+        assert outcome.verdict is Verdict.FATAL
+        assert outcome.detail.startswith("cannot write to standard output: ")
 
-    assert len(caplog.records) == 1
-    assert "cannot write spans to standard output" in caplog.text
+    assert not caplog.records  # the worker logs what the outcomes say
     assert console.flush(1)  # what failed was said to have failed; nothing is held
     console.close()
     stream.close()
@@ -349,6 +352,8 @@ def test_broken_stream_as_tree(
     assert not console.flush(1)
     assert console.flush(1)
     assert len(caplog.records) == 1
+    assert "cannot write to standard output (" in caplog.text
+    assert "spans lost: 1" in caplog.text
     console.close()
     stream.close()
 
@@ -435,7 +440,7 @@ def test_pipe_that_nobody_ever_reads(caplog: pytest.LogCaptureFixture) -> None:
 
     console.close()
 
-    assert "not being read, 2 spans are lost" in caplog.text
+    assert "not being read, spans lost: 2" in caplog.text
     stream.close()
     os.close(read_fd)
 
@@ -513,7 +518,7 @@ def test_forked_child_writes_nothing_of_its_parent() -> None:
 
 
 def test_worker_imports_nothing() -> None:
-    """All that writing needs is imported when the sender is made, not by its worker."""
+    """All that writing needs is imported with the module, not by the worker that makes a sender."""
     program = (
         "import io, sys\n"
         "from opentelemetry.sdk.resources import Resource\n"
@@ -521,9 +526,9 @@ def test_worker_imports_nothing() -> None:
         "from iox_otel_bridge.exporters.console import ConsoleSender\n"
         "class Terminal(io.StringIO):\n"
         "    def isatty(self): return True\n"
+        "before = set(sys.modules)\n"
         "consoles = [ConsoleSender(resource=Resource({}), format=format, stream=stream())\n"
         "    for format in ('tree', 'json') for stream in (io.StringIO, Terminal)]\n"
-        "before = set(sys.modules)\n"
         "for console in consoles:\n"
         "    span = Span.root('w' * 200 + '\\u8868\\U0001f469\\u200d\\U0001f4bb', None)\n"
         "    span.start_ns, span.end_ns = 0, 1\n"
@@ -539,10 +544,13 @@ def test_worker_imports_nothing() -> None:
     assert (ended.returncode, ended.stdout) == (0, "[]\n"), ended.stderr
 
 
-def test_logs_say_no_more_than_once_in_a_row(caplog: pytest.LogCaptureFixture) -> None:
-    """However many batches fail, the log has one line, at WARNING."""
-    console = sender(closed_stream(), "json")
+def test_failures_while_idle_are_logged_once(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often writing fails, the log has one line, at WARNING, until it works again."""
+    console = sender(closed_stream(), "tree", clock)
     for _ in range(100):
-        send(console, root())
+        console._held.add([SpanRecord(1, 1, None, "x")], clock())
+        assert not console.flush(1)
 
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
