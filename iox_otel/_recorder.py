@@ -209,9 +209,16 @@ def _record_exception(span: Span, exc: BaseException) -> None:
     span.set_status(SpanStatus.ERR, message)
 
 
+_CANCELLATIONS = (("asyncio", "CancelledError"), ("trio", "Cancelled"))
+
+
 def _is_cancellation(exc: BaseException) -> bool:
+    if isinstance(exc, Exception):
+        return False
     if isinstance(exc, GeneratorExit):
         return True
-    # If asyncio was never imported, this is not its CancelledError; importing it costs 47 ms.
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(exc, asyncio.CancelledError)
+    # If the library was never imported, this is not its exception; importing asyncio costs 47 ms.
+    return any(
+        isinstance(exc, getattr(sys.modules.get(library), name, ()))
+        for library, name in _CANCELLATIONS
+    )

@@ -12,6 +12,7 @@ from ._disconnect import debug_logger
 from ._exchange import Exchange
 from ._flush import flush
 from ._measure import Measure
+from .headers import HeaderError
 from .parser import TraceHeaderParser
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _KEY = "iox_otel"
 It is there as soon as a layer has seen the request, so that one inside it passes through."""
 
 _MAX_METHOD_CHARS = 64
+_NOT_EXTRACTED = "error extracting trace context from request"
 _SHUTDOWN = frozenset(("lifespan.shutdown.complete", "lifespan.shutdown.failed"))
 
 
@@ -90,13 +92,18 @@ class TraceLayer:
             await self.app(scope, receive, send)
             return
         scope[_KEY] = None
-        context = span = None
+        context = span = malformed = None
         try:
             if self._has_context(scope):
                 context, span = self._open(scope)
+        except HeaderError as error:
+            malformed = str(error)
         except Exception as error:
             self.header_errors += 1
-            report("error extracting trace context from request", error)
+            report(_NOT_EXTRACTED, error)
+        if malformed is not None:  # reported out here, since a traceback would say no more
+            self.header_errors += 1
+            report(_NOT_EXTRACTED, malformed)
         if context is None and self._measure is None:
             await self.app(scope, receive, send)
         else:

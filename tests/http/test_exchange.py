@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import traceback
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -588,6 +590,20 @@ def test_a_cancelled_task(bench: Any, caplog: pytest.LogCaptureFixture) -> None:
         "cancelled when=before fully returning body data",
     ]
     assert len(cancelled_lines(caplog)) == 1
+
+
+def test_a_cancellation_of_trio(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Starlette runs on trio as well, whose cancellation is a class of its own."""
+
+    class Cancelled(BaseException):
+        pass
+
+    monkeypatch.setitem(sys.modules, "trio", SimpleNamespace(Cancelled=Cancelled))
+    with pytest.raises(Cancelled):
+        bench.run(answering(Cancelled()))
+
+    assert events(bench) == ["cancelled when=before returning headers"]
+    assert bench.collector.find("IOx http").status is SpanStatus.UNKNOWN
 
 
 def test_a_disconnect_seen_by_the_application(bench: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -205,6 +205,7 @@ def test_a_malformed_header_is_logged_and_counted_and_served(
         "error extracting trace context from request: error decoding header 'uber-trace-id': "
         'Expected "trace-id:span-id:parent-span-id:flags"'
     ]
+    assert not caplog.records[0].exc_info  # the client's fault, and no traceback of ours
 
 
 class _Parser:

@@ -72,8 +72,7 @@ def _collector() -> CapturingTraceCollector:
     return CapturingTraceCollector()
 
 
-@pytest.mark.parametrize("http", ["h11", "auto"])
-def test_a_request_over_a_socket(collector: CapturingTraceCollector, http: str) -> None:
+def test_a_request_over_a_socket(collector: CapturingTraceCollector) -> None:
     """The client gets the body and the trace id, and the whole trace is there."""
 
     async def hello(request: Request) -> Response:
@@ -83,7 +82,7 @@ def test_a_request_over_a_socket(collector: CapturingTraceCollector, http: str) 
             return PlainTextResponse("hello")
 
     app = TraceLayer(Starlette(routes=[Route("/a", hello)]), collector=collector, name="IOx http")
-    with serving(app, http=http) as address, socket.create_connection(address) as connection:
+    with serving(app) as address, socket.create_connection(address) as connection:
         for _ in range(2):  # the connection is kept, the state is not
             get(connection, "/a")
             answer = read_until(connection, b"hello")
