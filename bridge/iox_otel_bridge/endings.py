@@ -169,13 +169,23 @@ def _after_fork_in_child() -> None:
             forkable.after_fork()
         except Exception as error:
             _notices.warn("a forked child could not start afresh", repr(error), trace=True)
-    # A child of multiprocessing does not run the exit handlers, but finalizers of its own, which it
-    # empties after this hook and before that one.
-    if multiprocessing_util := sys.modules.get("multiprocessing.util"):
-        multiprocessing_util.register_after_fork(_endables, _end_with_multiprocessing)
+    _join_multiprocessing()
 
 
-def _end_with_multiprocessing(_: object) -> None:
+def _join_multiprocessing() -> None:
+    """Do the same in a child of multiprocessing, which may run no exit handlers.
+
+    It has finalizers, which it forgets when it starts, and hooks that run right after that.
+    """
+    util = sys.modules.get("multiprocessing.util")
+    if util is None:
+        return
+    util.register_after_fork(_endables, _add_finalizer)
+    if sys.modules["multiprocessing.process"].parent_process() is not None:
+        _add_finalizer(_endables)  # it has started already
+
+
+def _add_finalizer(_: object) -> None:
     # A negative priority: after the child's own children have been joined.
     sys.modules["multiprocessing.util"].Finalize(None, _end_contained, exitpriority=-100)
 
@@ -183,3 +193,4 @@ def _end_with_multiprocessing(_: object) -> None:
 # At import, so that exit handlers registered later, which run earlier, may still record spans.
 atexit.register(_end_contained)
 os.register_at_fork(after_in_child=_after_fork_in_child)
+_join_multiprocessing()
