@@ -6,7 +6,6 @@ Agrees with opentelemetry-proto, collector/trace/v1. Pure: nothing here touches 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.metadata import version
 from typing import NamedTuple
 
 from google.protobuf import json_format
@@ -17,16 +16,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 from iox_otel import Span
 from iox_otel_bridge.sender import AnySpan
+from iox_otel_bridge.span import SCOPE
 
 from .otlp_span import encode_span, field, length, text_field, valid_utf8
-
-NATIVE_SCOPE = InstrumentationScope("iox-trace", version("iox-otel"))
-"""The instrumentation scope of native spans."""
 
 _MAX_LENGTH_BYTES = 5
 
@@ -52,15 +48,14 @@ class RequestEncoder:
 
     Args:
         resource: what the native spans come from; spans of other libraries carry their own.
-        scope: the instrumentation scope of the native spans, likewise.
     """
 
-    def __init__(self, resource: Resource, scope: InstrumentationScope = NATIVE_SCOPE) -> None:
+    def __init__(self, resource: Resource) -> None:
         around = ReadableSpan(
             "",
             context=INVALID_SPAN_CONTEXT,
             resource=_valid(resource),
-            instrumentation_scope=scope,
+            instrumentation_scope=SCOPE,
         )
         encoded = encode_spans([around]).resource_spans[0]
         scoped = encoded.scope_spans[0]

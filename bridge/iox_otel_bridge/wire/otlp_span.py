@@ -12,9 +12,7 @@ import time
 from typing import Any
 
 from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
-
-MAX_TIME_NS = (1 << 64) - 1
-"""OTLP's times are unsigned 64-bit; others are moved to the nearest end of that range."""
+from iox_otel_bridge.span import MAX_TIME_NS
 
 _MASK = (1 << 64) - 1
 _pack_double = struct.Struct("<d").pack
@@ -25,8 +23,9 @@ _pack_time = struct.Struct("<BQ").pack
 def encode_span(span: Span) -> bytes:
     """Return *span* as a `Span` message.
 
-    A missing start or end is the other one, or else now. A lone surrogate becomes "?", an integer
-    beyond 64 bit its text. Other threads may write to the span meanwhile.
+    A missing start or end is the other one, or else now; a time beyond 64 bits is moved to the end
+    of what they hold. Values change as in `BridgedSpan`: a lone surrogate becomes "?", an integer
+    beyond 64 bits its text. Other threads may write to the span meanwhile.
 
     Raises:
         Exception: of any kind, if the span's attributes hold what no span can hold.
@@ -199,8 +198,17 @@ def _any_value(value: Any) -> bytes:
     if kind is float:
         return b"\x21" + _pack_double(value)
     if kind is tuple:
-        return field(0x2A, b"".join([field(0x0A, _any_value(item)) for item in value]))
+        return field(0x2A, b"".join([field(0x0A, item) for item in _items(value)]))
     return _any_value(_plain(value))
+
+
+def _items(values: tuple[Any, ...]) -> list[bytes]:
+    """Return the items of an array, which are of one plain type: text, if they were not."""
+    items = [_any_value(value) for value in values]
+    tags = {item[0] for item in items}
+    if len(tags) > 1 or 0x2A in tags:
+        return [_any_value(_digits(v) if type(v) is int else str(v)) for v in values]
+    return items
 
 
 def _digits(number: int) -> str:

@@ -8,7 +8,7 @@ import socket
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -99,8 +99,8 @@ class Receiver:
 
 class GrpcFailure(NamedTuple):
     code: grpc.StatusCode
-    details: str = ""
-    trailers: tuple[tuple[str, bytes], ...] = ()
+    details: str
+    trailers: tuple[tuple[str, bytes], ...]
 
 
 class GrpcReceiver(Receiver, TraceServiceServicer):
@@ -113,10 +113,12 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
         host: str = "127.0.0.1",
         port: int = 0,
         credentials: grpc.ServerCredentials | None = None,
+        options: Sequence[tuple[str, int]] = (),
     ) -> None:
         super().__init__()
         # Without SO_REUSEPORT a test that takes the same port again would be told if it is in use.
-        self._server = grpc.server(ThreadPoolExecutor(8), options=[("grpc.so_reuseport", 0)])
+        options = [("grpc.so_reuseport", 0), *options]
+        self._server = grpc.server(ThreadPoolExecutor(8), options=options)
         add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
         at = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         if credentials is None:
@@ -143,6 +145,12 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
         self.released.set()
         self._server.stop(None).wait(LONG_S)
 
+    def fail(
+        self, code: grpc.StatusCode, details: str, trailers: tuple[tuple[str, bytes], ...] = ()
+    ) -> None:
+        """Answer the next call with a failure."""
+        self.answers.append(GrpcFailure(code, details, trailers))
+
     def reject(self, count: int, message: str) -> None:
         answer = ExportTraceServiceResponse()
         answer.partial_success.rejected_spans = count
@@ -153,14 +161,14 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
         info = RetryInfo()
         info.retry_delay.seconds = seconds
         trailers = (("google.rpc.retryinfo-bin", info.SerializeToString()),)
-        self.answers.append(GrpcFailure(grpc.StatusCode.UNAVAILABLE, "busy", trailers))
+        self.fail(grpc.StatusCode.UNAVAILABLE, "busy", trailers)
 
     def refuse(self, message: str = "") -> None:
-        self.answers.append(GrpcFailure(grpc.StatusCode.INVALID_ARGUMENT, message))
+        self.fail(grpc.StatusCode.INVALID_ARGUMENT, message)
 
     def too_large(self) -> None:
         text = "grpc: received message larger than max (5 vs. 4)"
-        self.answers.append(GrpcFailure(grpc.StatusCode.RESOURCE_EXHAUSTED, text))
+        self.fail(grpc.StatusCode.RESOURCE_EXHAUSTED, text)
 
 
 class HttpReply(NamedTuple):
@@ -255,6 +263,12 @@ class HttpReceiver(Receiver):
             except OSError:
                 pass  # it was closed before
 
+    def reply(
+        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Answer the next request so."""
+        self.answers.append(HttpReply(status, body, tuple((headers or {}).items())))
+
     def reject(self, count: int, message: str) -> None:
         answer = ExportTraceServiceResponse()
         answer.partial_success.rejected_spans = count
@@ -262,14 +276,13 @@ class HttpReceiver(Receiver):
         self.answers.append(HttpReply(body=answer.SerializeToString()))
 
     def throttle(self, seconds: int) -> None:
-        headers = (("Retry-After", str(seconds)),)
-        self.answers.append(HttpReply(503, b"busy", headers))
+        self.reply(503, b"busy", {"Retry-After": str(seconds)})
 
     def refuse(self, message: str = "") -> None:
-        self.answers.append(HttpReply(400, message.encode(), (("Content-Type", "text/plain"),)))
+        self.reply(400, message.encode(), {"Content-Type": "text/plain"})
 
     def too_large(self) -> None:
-        self.answers.append(HttpReply(413))
+        self.reply(413)
 
 
 @pytest.fixture(autouse=True)
@@ -283,6 +296,14 @@ def no_otlp_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def grpc_receiver() -> Iterator[GrpcReceiver]:
     receiver = GrpcReceiver()
+    yield receiver
+    receiver.stop()
+
+
+@pytest.fixture
+def limited_grpc_receiver() -> Iterator[GrpcReceiver]:
+    """One that takes messages of 1,000 bytes at most."""
+    receiver = GrpcReceiver(options=[("grpc.max_receive_message_length", 1000)])
     yield receiver
     receiver.stop()
 
