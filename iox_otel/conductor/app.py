@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -67,9 +68,13 @@ def create_app(
         Route("/api/v2/write", writes.write_v2, methods=["POST"]),
         Route("/api/v3/query_sql", queries.query_sql, methods=["GET", "POST"]),
     ]
-    app = Starlette(routes=routes, exception_handlers=_EXCEPTION_HANDLERS)
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(InternalErrors)],
+        exception_handlers=_EXCEPTION_HANDLERS,
+    )
     return TraceLayer(
-        InternalErrors(app),
+        app,
         collector=collector,
         header_parser=header_parser,
         name="IOx http",

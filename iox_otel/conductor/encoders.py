@@ -120,24 +120,41 @@ class ParquetEncoder:
     """A Parquet file, a row group for each batch."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._buffer = io.BytesIO()
-        self._writer = pq.ParquetWriter(self._buffer, schema)
-        self._returned_bytes = 0
+        self._sink = _Sink()
+        self._schema = schema
+        self._writer = pq.ParquetWriter(pa.PythonFile(self._sink, mode="w"), schema)
 
     def encode(self, batch: pa.RecordBatch) -> bytes:
         """Return what the file grew by."""
-        self._writer.write_batch(batch)
-        return self._growth()
+        # A plan's schema and its batches' may differ in what may be null.
+        self._writer.write_batch(batch.cast(self._schema))
+        return self._sink.take()
 
     def finish(self) -> bytes:
         """Return the rest of the file, with its footer."""
         self._writer.close()
-        return self._growth()
+        return self._sink.take()
 
-    def _growth(self) -> bytes:
-        piece = self._buffer.getvalue()[self._returned_bytes :]
-        self._returned_bytes += len(piece)
+
+class _Sink(io.BytesIO):
+    """A file that is taken away while it is written; what was taken is not kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._taken_bytes = 0
+
+    def tell(self) -> int:
+        return self._taken_bytes + super().tell()
+
+    def take(self) -> bytes:
+        piece = self.getvalue()
+        self._taken_bytes += len(piece)
+        self.seek(0)
+        self.truncate()
         return piece
+
+    def close(self) -> None:
+        """Stay open: Arrow closes its file before the end of it was taken."""
 
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
