@@ -23,6 +23,8 @@ MAX_LINES = 1_000
 MAX_WIDTH = 160
 """A wider terminal is not filled: the eye loses the line between a name and its bar."""
 _MIN_BAR = 8
+_MIN_ROOM = 40
+"""How wide lines are taken to be when their number is estimated."""
 _GAP = "  "
 
 _DIM = "bright_black"
@@ -44,7 +46,7 @@ def render_trace(
 
     A line of title, then a line for each span: its name in its place in the tree, its duration, a
     bar to the scale of the trace. Under it, where there are any, a failure's message, the metadata
-    (short values first), and the messages of its events, each cut to one line.
+    (short values first, two lines at most), and the messages of its events, cut to the width.
 
     Args:
         spans: of one trace, in any order, see `records.record_of`.
@@ -163,7 +165,8 @@ class _Layout:
         bar = waterfall_bar(span, self._window, self._bar_width, ascii_only=self._ascii_only)
         took = f"{_GAP}{self._duration(span).rjust(self._duration_width)}{_GAP}"
         yield Text.assemble(name, (took, "yellow"), (bar, style))
-        for text, text_style in _remarks(span, ascii_only=self._ascii_only):
+        room = self._width - len(row.guide_below)
+        for text, text_style in _remarks(span, room, ascii_only=self._ascii_only):
             yield Text.assemble((row.guide_below, _DIM), (text, text_style))
 
     def _name(self, row: Row[SpanRecord]) -> Text:
@@ -198,20 +201,20 @@ def _choose(spans: Sequence[SpanRecord], max_lines: int) -> Sequence[SpanRecord]
     chosen: list[int] = []
     lines = 0
     for index in order:
-        lines += 1 + sum(1 for _ in _remarks(spans[index]))
+        lines += 1 + sum(1 for _ in _remarks(spans[index], _MIN_ROOM))
         if chosen and lines > max_lines:
             break
         chosen.append(index)
     return [spans[index] for index in sorted(chosen)]
 
 
-def _remarks(span: SpanRecord, *, ascii_only: bool = False) -> Iterator[tuple[str, str]]:
+def _remarks(span: SpanRecord, room: int, *, ascii_only: bool = False) -> Iterator[tuple[str, str]]:
     """Return the lines under a span's own, each with its style."""
     failure = _failure(span)
     if failure:
         yield failure, _ERROR
-    if span.metadata:
-        yield _metadata(span.metadata), _DIM
+    for line in _metadata(span.metadata, room):
+        yield line, _DIM
     events = _events(span, ascii_only)
     if events:
         yield events, f"italic {_DIM}"
@@ -232,10 +235,25 @@ def _exception(event: SpanEvent) -> str:
     return f"{kind}: {message}" if message else kind
 
 
-def _metadata(metadata: Mapping[str, object]) -> str:
-    """Return metadata as `key=value`, what is short before what is long and may be cut off."""
+def _metadata(metadata: Mapping[str, object], room: int) -> list[str]:
+    """Return metadata as `key=value`, what is short first, on two lines if it does not fit on one.
+
+    What is long comes last and is cut off with the line.
+    """
     pairs = [f"{_shown(key)}={format_value(value)}" for key, value in metadata.items()]
-    return " ".join(sorted(pairs, key=lambda pair: len(pair) > 40))
+    lines: list[str] = []
+    for pair in sorted(pairs, key=_is_long):
+        if not lines:
+            lines.append(pair)
+        elif _is_long(pair) or len(lines) == 2 or cell_len(f"{lines[-1]} {pair}") <= room:
+            lines[-1] += f" {pair}"
+        else:
+            lines.append(pair)
+    return lines
+
+
+def _is_long(pair: str) -> bool:
+    return len(pair) > 40
 
 
 def _events(span: SpanRecord, ascii_only: bool) -> str:
