@@ -99,10 +99,10 @@ class JaegerSender(Sender):
         self._max_packet_bytes = max_packet_bytes
         self._limiter = limiter or RateLimiter(max_msgs_per_second)
         self._connection = connection or UdpConnection(host, port)
-        self._target = f"{host}:{port}"
+        self._target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._process = self._encode_process(resource)
-        # By identity, and kept alive so that the identity stays theirs: to compare two costs more
-        # than to encode a span.
+        # By identity, since to compare two costs more than to encode a span; kept alive, so that
+        # the identity stays theirs. Equal ones have equal bytes, and meet in one packer.
         self._processes: dict[int, tuple[Resource, bytes]] = {}
         self._stats: Callable[[], Stats] | None = None
         self._seq_no = 0
@@ -162,8 +162,7 @@ class JaegerSender(Sender):
         if (known := self._processes.get(id(resource))) is None:
             if len(self._processes) >= _MAX_RESOURCES:
                 self._processes.clear()
-            is_ours = resource == self._resource
-            process = self._process if is_ours else self._encode_process(resource)
+            process = self._encode_process(resource)
             known = self._processes[id(resource)] = (resource, process)
         return known[1]
 

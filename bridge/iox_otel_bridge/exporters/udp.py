@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401  getaddrinfo's; a worker thread must not import anything
+# getaddrinfo's own, for names: a worker thread must not import anything.
+import encodings.idna  # noqa: F401
+import encodings.punycode  # noqa: F401
 import errno
 import ipaddress
 import os

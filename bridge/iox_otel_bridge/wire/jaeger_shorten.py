@@ -7,14 +7,14 @@ from typing import Any
 from .jaeger_types import LOG, PROCESS, SPAN, SPAN_REF, STRING, TAG, StructType, Tag
 
 MARK = "iox.truncated"
-"""The tag that says what was cut, for instance "812 events dropped, 3 values shortened"."""
+"""The tag that says what was cut, for instance "events dropped: 812, values shortened: 3"."""
 
 _EVENTS = "events dropped"
 _VALUES = "values shortened"
 _REFERENCES = "references dropped"
 _TAGS = "tags dropped"
 
-_MARK_GROWTH_BYTES = 40  # what one more loss adds to the mark, at most
+_MARK_GROWTH_BYTES = 64  # what one more loss adds, at most: the tag itself and a count
 _SHORTEST_VALUE_BYTES = 32
 _ELLIPSIS = "…"
 # What a viewer colours, filters and counts by: these tags go last.
@@ -79,12 +79,12 @@ class _Cut:
 
     def _add_losses(self, mark: str) -> None:
         for loss in mark.split(", "):
-            count, _, what = loss.partition(" ")
+            what, _, count = loss.partition(": ")
             if what in self._losses and count.isdecimal():
                 self._losses[what] += int(count)
 
     def _encoded(self) -> bytes:
-        mark = ", ".join(f"{count} {what}" for what, count in self._losses.items() if count)
+        mark = ", ".join(f"{what}: {count}" for what, count in self._losses.items() if count)
         marked = [*self._tags, Tag(MARK, STRING, mark)] if mark else self._tags
         self._struct.tags = sorted(marked, key=lambda tag: str(tag.key)) or None
         return self._kind.encode(self._struct)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,19 @@ RESOURCE = Resource({"service.name": "checkout", "env": "prod"})
 START_NS = 1_700_000_000_000_000_000
 FAST = 1_000_000
 NO_STATS = Stats(0, 0, 0, 0, 0, 0)
+
+
+def has_ipv6() -> bool:
+    """Return whether this machine has an IPv6 loopback address."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
 
 
 class Agent:
@@ -140,6 +154,7 @@ def test_spans_arrive_with_process_seq_no_and_stats(
     assert (span.tags[0].key, span.tags[0].vLong) == ("rows", 3)
 
 
+@needs_ipv6
 @pytest.mark.parametrize("host", ["::1", "::"])
 def test_spans_arrive_over_ipv6(host: str) -> None:
     """At an agent that listens on IPv6 only."""
@@ -275,7 +290,7 @@ def test_a_span_too_large_is_cut_down_and_marked(
     assert [span.spanId for span in spans] == [1, 2, 3]
     assert all(length <= 65_000 for _, length in received)
     assert [wire.MARK in tags_of(span) for span in spans] == [False, True, False]
-    assert tags_of(spans[1])[wire.MARK] == "4999 events dropped, 1 values shortened"
+    assert tags_of(spans[1])[wire.MARK] == "events dropped: 4999, values shortened: 1"
     assert len(spans[1].logs) == 1
     assert spans[1].logs[0].fields[0].vStr == "event 4999"
     assert {batch.stats for batch, _ in received} == {(0, 0, 0)}
@@ -457,6 +472,36 @@ def test_send_never_raises(make_sender: Callable[..., JaegerSender]) -> None:
     assert sender.send(Batch(b"spans", 1, 5), 1.0).verdict is Verdict.FATAL
     sender.bind(no_stats)
     assert sender.send(batch, 1.0).verdict is Verdict.FATAL
+
+
+def test_sending_imports_nothing() -> None:
+    """A worker thread must not import: whatever a span and a send can meet is loaded before."""
+    code = """
+import socket, sys
+from opentelemetry.sdk.resources import Resource
+from iox_otel import Span
+from iox_otel_bridge.exporters.jaeger import JaegerSender
+resource = Resource({"service.name": "s"})
+span = Span.root("\\ud800", None)
+span.metadata = {"a": [1, "\\ud800"], "b": float("nan"), "c": 1 << 70, "d": "x" * 70_000}
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent:
+    agent.bind(("127.0.0.1", 0))
+    port = agent.getsockname()[1]
+senders = [JaegerSender(host=host, port=port, resource=resource)
+           for host in ("127.0.0.1", "::1", "localhost", "\u00fc.invalid")]
+before = set(sys.modules)
+for sender in senders:
+    (batch,) = sender.encode([span])
+    print(sender.send(batch, 1.0).verdict.name, len(sender.split(batch)))
+    sender.close()
+print(set(sys.modules) - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["RETRY 1"] * 4 + ["set()"]
 
 
 # The rate limit

@@ -14,6 +14,19 @@ import pytest
 from iox_otel_bridge.exporters.udp import UdpConnection
 
 
+def has_ipv6() -> bool:
+    """Return whether this machine has an IPv6 loopback address."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+needs_ipv6 = pytest.mark.skipif(not has_ipv6(), reason="no IPv6 on this machine")
+
+
 def listen(family: int = socket.AF_INET, host: str = "127.0.0.1", port: int = 0) -> socket.socket:
     """Return a bound UDP socket that waits ten seconds at most."""
     listening = socket.socket(family, socket.SOCK_DGRAM)
@@ -60,6 +73,7 @@ def test_ipv4(host: str, agent: socket.socket) -> None:
     assert agent.recv(100) == b"spans"
 
 
+@needs_ipv6
 @pytest.mark.parametrize("host", ["::1", "[::1]", "::"])
 def test_ipv6(host: str) -> None:
     """As IPv4, though the agent listens on IPv6 only."""
