@@ -13,7 +13,7 @@ from ._exchange import Exchange
 from ._flush import flush
 from ._measure import Measure
 from .headers import HeaderError
-from .parser import TraceHeaderParser
+from .parser import Extracted, TraceHeaderParser
 
 if TYPE_CHECKING:
     from iox_otel import SpanContext, TraceCollector
@@ -45,7 +45,8 @@ class TraceLayer:
 
     The layer never raises into the application, never holds a body, and re-raises the
     application's exceptions as they were. Malformed headers are logged and counted in
-    `header_errors`, and the request is served untraced. Websockets pass through. At the end of the
+    `header_errors`, and the request is served untraced, or with a debug id as a trace of its own.
+    Websockets pass through. At the end of the
     lifespan a collector with `force_flush` is flushed, on a thread, before the server hears of it.
 
     Args:
@@ -75,7 +76,7 @@ class TraceLayer:
     ) -> None:
         self.app = app
         self.header_errors = 0
-        """How many requests were served untraced since their headers could not be parsed."""
+        """How many requests had headers that could not be parsed."""
         self._collector = collector
         self._parser = TraceHeaderParser() if header_parser is None else header_parser
         self._header_names = self._parser.header_names
@@ -92,18 +93,13 @@ class TraceLayer:
             await self.app(scope, receive, send)
             return
         scope[_KEY] = None
-        context = span = malformed = None
+        context = span = None
         try:
             if self._has_context(scope):
                 context, span = self._open(scope)
-        except HeaderError as error:
-            malformed = str(error)
         except Exception as error:
             self.header_errors += 1
             report(_NOT_EXTRACTED, error)
-        if malformed is not None:  # reported out here, since a traceback would say no more
-            self.header_errors += 1
-            report(_NOT_EXTRACTED, malformed)
         if context is None and self._measure is None:
             await self.app(scope, receive, send)
         else:
@@ -150,8 +146,7 @@ class TraceLayer:
 
     def _open(self, scope: Scope) -> tuple[SpanContext | None, Span | None]:
         """Return the request's context and the span opened under it, if any."""
-        client = scope.get("client")
-        found = self._parser.parse(scope["headers"], peer=client[0] if client else None)
+        found = self._extract(scope)
         if found is None:
             return None, None
         context, debug_id = found
@@ -169,6 +164,18 @@ class TraceLayer:
             self._describe(span, scope, debug_id)
         scope[_KEY] = (context, None if span is None else span.ctx)
         return context, span
+
+    def _extract(self, scope: Scope) -> Extracted | None:
+        """Return what the headers say; of malformed ones only a debug id beside them."""
+        client = scope.get("client")
+        try:
+            return self._parser.parse(scope["headers"], peer=client[0] if client else None)
+        except HeaderError as error:
+            malformed = error
+        # Reported out here: a traceback would say no more.
+        self.header_errors += 1
+        report(_NOT_EXTRACTED, malformed)
+        return None if malformed.debug_id is None else Extracted(None, malformed.debug_id)
 
     def _describe(self, span: Span, scope: Scope, debug_id: str | None) -> None:
         span.kind = SpanKind.SERVER

@@ -208,6 +208,19 @@ def test_a_malformed_header_is_logged_and_counted_and_served(
     assert not caplog.records[0].exc_info  # the client's fault, and no traceback of ours
 
 
+def test_a_debug_id_beside_a_malformed_header_starts_a_trace(bench: Any) -> None:
+    """The caller's context is lost and counted; the wish to see this request is plain."""
+    layer = bench.layer(Spy())
+    headers = [(b"uber-trace-id", b"nonsense"), (b"jaeger-debug-id", b"why")]
+
+    asyncio.run(bench.serve(layer, headers=headers))
+
+    span = bench.collector.find("IOx http")
+    assert span.ctx.parent_span_id is None and span.ctx.debug
+    assert span.metadata["jaeger-debug-id"] == "why"
+    assert layer.header_errors == 1
+
+
 class _Parser:
     """A parser that does as it is told."""
 
