@@ -116,6 +116,7 @@ class HttpExporter(OfficialHttpExporter):
             data=self._client._compress(body),
             headers=self._client._headers,
             timeout=timeout_s,
+            verify=self._session.verify,  # or else REQUESTS_CA_BUNDLE would go before it
             allow_redirects=False,
             stream=True,
         ) as response:
