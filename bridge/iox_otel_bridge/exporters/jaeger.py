@@ -202,8 +202,7 @@ class JaegerSender(Sender):
             self._connection.send(datagram)
         except OSError as exc:
             if exc.errno == errno.EMSGSIZE and len(datagram) // 2 >= MIN_PACKET_BYTES:
-                # By halves: the system does not say how much it would have taken.
-                self._max_packet_bytes = len(datagram) // 2
+                self._lower_limit(len(datagram) // 2)
                 return self._too_large_now(batch, timeout_s)
             return self._failure(batch, exc)
         self._seq_no += 1
@@ -219,12 +218,18 @@ class JaegerSender(Sender):
             stats=wire.ClientStats(dropped, self._too_large_spans, self._failed_spans),
         )
 
+    def _lower_limit(self, max_packet_bytes: int) -> None:
+        """Pack less from now on: by halves, since the system does not say what it would take."""
+        self._max_packet_bytes = max_packet_bytes
+        self._process = self._encode_process(self._resource)
+        self._processes.clear()
+
     def _too_large_now(self, batch: Batch, timeout_s: float) -> Outcome:
         """Answer for a datagram that was packed before the limit was known to be lower."""
-        if batch.span_count > 1:
+        pieces = self.split(batch)
+        if len(pieces) > 1:
             return Outcome(Verdict.TOO_LARGE, detail=f"jaeger at {self._target}: too long")
-        (shorter,) = self.split(batch)
-        return self._send(shorter, timeout_s)
+        return self._send(pieces[0], timeout_s)  # the same spans, cut down, or with less process
 
     def _failure(self, batch: Batch, exc: OSError) -> Outcome:
         detail = f"jaeger at {self._target}: {exc.strerror or exc}"

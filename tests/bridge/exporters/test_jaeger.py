@@ -434,6 +434,23 @@ def test_what_the_system_finds_too_large_is_split(
     assert verdicts([sender.send(batch, 5.0) for batch in again]) == {Verdict.DELIVERED}
 
 
+def test_a_process_is_cut_when_the_limit_turns_out_lower(
+    agent: Agent, make_sender: Callable[..., JaegerSender]
+) -> None:
+    """One that took a large part of the larger datagram leaves room in the smaller."""
+    too_long = OSError(errno.EMSGSIZE, "Message too long")
+    connection = failing(agent, lambda data: too_long if len(data) > 9_216 else None)
+    large = Resource({"service.name": "checkout", "command": "x" * 30_000})
+    sender = make_sender(connection=connection, resource=large)
+    for _ in range(2):
+        theirs = foreign(3, Resource({"command": "y" * 30_000}))
+        outcomes = deliver(sender, list(sender.encode([native(1), native(2), theirs])))
+        received = [agent.batch() for _ in outcomes]
+
+        assert verdicts(outcomes) == {Verdict.DELIVERED}
+        assert sorted(number for batch in received for number in ids(batch)) == [1, 2, 3]
+
+
 def test_what_the_system_never_takes_is_counted(
     agent: Agent, make_sender: Callable[..., JaegerSender]
 ) -> None:
