@@ -45,8 +45,9 @@ def render_trace(
     """Return the spans of one trace as something that rich prints: `Console().print(it)`.
 
     A line of title, then a line for each span: its name in its place in the tree, its duration, a
-    bar to the scale of the trace. Under it, where there are any, a failure's message, the metadata
-    (short values first, two lines at most), and the messages of its events, cut to the width.
+    bar to the scale of the trace. Under it, where there are any, a failure's message (of an
+    exception that passed through several spans only the first says it), the metadata (short values
+    first, two lines at most), and the messages of its events, all cut to the width.
 
     Args:
         spans: of one trace, in any order, see `records.record_of`.
@@ -167,6 +168,8 @@ class _Layout:
         yield Text.assemble(name, (took, "yellow"), (bar, style))
         room = self._width - len(row.guide_below)
         for text, text_style in _remarks(span, room, ascii_only=self._ascii_only):
+            if text_style == _ERROR and _is_passed_on(row, text):
+                continue
             yield Text.assemble((row.guide_below, _DIM), (text, text_style))
 
     def _name(self, row: Row[SpanRecord]) -> Text:
@@ -229,8 +232,17 @@ def _failure(span: SpanRecord) -> str:
     return "; ".join(exceptions)
 
 
+def _is_passed_on(row: Row[SpanRecord], failure: str) -> bool:
+    """Return whether a span below says the same: an exception is told where it came from."""
+    return any(
+        child.span.status is SpanStatus.ERR and _failure(child.span) == failure
+        for child in row.node.children
+    )
+
+
 def _exception(event: SpanEvent) -> str:
-    kind = _shown(str(event.metadata.get("exception.type", "exception")))
+    kind = str(event.metadata.get("exception.type", "exception"))
+    kind = _shown(kind.rpartition(".")[2] or kind)
     message = _shown(str(event.metadata.get("exception.message", "")))
     return f"{kind}: {message}" if message else kind
 

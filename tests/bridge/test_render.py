@@ -135,6 +135,25 @@ def test_failures() -> None:
     assert " ─ 1 error ─ 3 spans ─" in drawn(failed(None))[0]
 
 
+def test_exception_that_passes_through() -> None:
+    """An exception is told at the span it came from, by its short name; all are marked."""
+    metadata = {"exception.type": "app.errors.QueryError", "exception.message": "no table"}
+    event = SpanEvent("exception", metadata, time_ns=0)
+    spans = [
+        each._replace(
+            status=SpanStatus.ERR, status_message="no table", events=(event,), metadata={}
+        )
+        for each in (QUERY[0], QUERY[2], QUERY[3])
+    ]
+
+    lines = drawn(spans)
+
+    assert [line.split("  ")[0].split(" ")[-1] for line in lines[1:3]] == ["http", "execute"]
+    assert sum("✗" in line for line in lines) == 3
+    assert [line.strip() for line in lines if "table" in line] == ["QueryError: no table"]
+    assert "QueryError" in lines[-1]
+
+
 def test_failures_are_red() -> None:
     """On a terminal with colours, a failed span is red, its bar and message too."""
     target = console(terminal=True)
@@ -165,7 +184,7 @@ def test_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     stream = io.StringIO()
 
-    Console(file=stream).print(render_trace(QUERY))
+    Console(file=stream, force_terminal=False).print(render_trace(QUERY))
 
     assert max(map(len, stream.getvalue().splitlines())) == 50
 
@@ -224,6 +243,7 @@ def test_wide_characters_stay_aligned() -> None:
 
     lines = drawn(spans)[1:]
 
+    assert all(name in line for name, line in zip(names, lines, strict=True))
     assert len({cell_len(line[: line.index("█")]) for line in lines}) == 1
     assert {80} == {cell_len(line) for line in lines}
 

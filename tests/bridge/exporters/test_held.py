@@ -73,6 +73,14 @@ def test_other_root_of_the_same_trace_stays(held: HeldTraces) -> None:
     assert names(held.take_due(5.3)) == ["s12 s11"]
 
 
+def test_further_roots_do_not_hold_it_up(held: HeldTraces) -> None:
+    """A trace whose local roots follow one another quickly goes by the first of them."""
+    for n in range(3):
+        held.add([span(n + 1, 90 + n, remote=True)], n * 0.1)
+
+    assert names(held.take_due(0.21)) == ["s1 s2 s3"]
+
+
 def test_root_that_never_ends(held: HeldTraces) -> None:
     """Spans whose root does not come go after a quiet time, marked."""
     held.add([span(3, 2)], 0)
