@@ -36,6 +36,7 @@ def console(width: int = 80, encoding: str = "utf-8", *, terminal: bool = False)
     return Console(
         file=io.TextIOWrapper(io.BytesIO(), encoding),
         width=width,
+        height=25,  # else a TERM of "dumb" takes the width away
         force_terminal=terminal,
         color_system="truecolor" if terminal else None,
         no_color=False,
