@@ -1,0 +1,155 @@
+"""Every example runs as its first line says, and the README shows them as they are."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+IOX_OTEL = str(Path(sys.executable).parent / "iox-otel")
+TIMEOUT_S = 30
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Return the environment without tracing variables of the machine's, plus *variables*."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRACES_", "OTEL_", "IOX_"))}
+    return {**kept, **variables}
+
+
+def spans_in(output: str) -> list[dict[str, Any]]:
+    """Return the spans that the console exporter wrote as JSON lines."""
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def uvicorn(module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """Serve `examples/{module}.py` as its docstring says; yield the process and its URL."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        # Inherited, so that the port is taken from the start and connecting never fails.
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", f"{module}:app", f"--fd={listener.fileno()}"],
+            cwd=EXAMPLES,
+            env=environment(TRACES_EXPORTER="console"),
+            pass_fds=[listener.fileno()],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        yield server, url
+    finally:
+        server.kill()
+        server.communicate(timeout=TIMEOUT_S)
+
+
+@pytest.mark.parametrize(
+    ("module", "path", "metadata"),
+    [
+        ("starlette_app", "/checkout", {"items": 3}),
+        ("fastapi_app", "/checkout/c-1", {"cart": "c-1"}),
+    ],
+)
+def test_a_service_is_traced_on_demand(module: str, path: str, metadata: dict[str, object]) -> None:
+    """A debug id brings the trace, a request without one brings none, and SIGTERM loses nothing."""
+    with uvicorn(module) as (server, url):
+        plain = httpx.get(url + path, timeout=TIMEOUT_S)
+        traced = httpx.get(url + path, headers={"jaeger-debug-id": "hello"}, timeout=TIMEOUT_S)
+        server.send_signal(signal.SIGTERM)
+        output, log = server.communicate(timeout=TIMEOUT_S)
+
+    assert (plain.status_code, plain.json()) == (traced.status_code, traced.json())
+    assert "trace-id" not in plain.headers
+    spans = {span["name"]: span for span in spans_in(output)}
+    assert set(spans) == {"checkout http", "load cart"}, log
+    assert {span["trace_id"] for span in spans.values()} == {traced.headers["trace-id"]}
+    assert spans["load cart"]["parent_span_id"] == spans["checkout http"]["span_id"]
+    assert spans["load cart"]["attributes"] == metadata
+    assert spans["checkout http"]["attributes"]["jaeger-debug-id"] == "hello"
+
+
+def test_a_script_is_traced() -> None:
+    """All spans of a script are out when it ends."""
+    run = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=EXAMPLES,
+        env=environment(TRACES_EXPORTER="console"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=TIMEOUT_S,
+    )
+
+    names = sorted(span["name"] for span in spans_in(run.stdout))
+    assert names == ["nightly report", "read orders", "send mail"]
+    assert run.stderr == ""
+
+
+def test_the_demo_shows_the_trace_of_the_query() -> None:
+    """`make demo` ends with status 0, having shown the answer and the trace as a tree."""
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / "demo.py")],
+        cwd=ROOT,
+        env=environment(COLUMNS="100"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Created database my_db\n" in run.stdout
+    assert "1000 Lines OK\n" in run.stdout
+    assert re.search(r"\| public +\| iox +\| cpu +\| BASE TABLE \|", run.stdout)
+    tree = run.stdout[run.stdout.index("── trace ") :]
+    assert "iox-conductor" in tree and "jaeger-debug-id=tracing-is-a-great-idea" in tree
+    names = re.findall(r"^[│├└╴ ]*(\w[\w ]*?) {2,}[\d.]+ [nµm]?s", tree, re.MULTILINE)
+    assert names[:5] == [
+        "IOx http",
+        "query_database_sql",
+        "query_planning",
+        "sql_to_logical_plan",
+        "create_physical_plan",
+    ]
+    assert "execute_stream_partitioned" in names
+    assert "█" in tree
+
+
+def test_every_example_is_tested() -> None:
+    """An example that is added is added here too."""
+    tested = {"starlette_app.py", "fastapi_app.py", "script.py", "demo.py"}
+
+    assert {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"} == tested
+
+
+def test_the_readme_shows_the_example() -> None:
+    """What people copy from the README is what runs here."""
+    code = (EXAMPLES / "fastapi_app.py").read_text().partition('"""\n\n')[2]
+
+    assert textwrap.indent(code, "    ") in (ROOT / "README.md").read_text()
+
+
+def test_every_link_in_the_documentation_leads_somewhere() -> None:
+    """Relative links in the Markdown files name files that exist."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    links = [
+        (page, link) for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())
+    ]
+
+    assert links
+    assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []
