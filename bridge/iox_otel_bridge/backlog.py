@@ -80,8 +80,7 @@ class Backlog:
         self._books = Books([], 0, 0, 0, 0, 0)
         self._refused_full = Tally()
         self._refused_closed = Tally()
-        self.ended = False
-        """Whether all is counted, for good."""
+        self._final: Books | None = None
 
     # Recording threads
 
@@ -173,8 +172,6 @@ class Backlog:
 
     def settle(self, delivered: int, failed: int) -> None:
         """Let the oldest batch go, of which so many spans were *delivered* and so many *failed*."""
-        if self.ended:
-            return
         batch = self.ready.popleft()
         self.ready_bytes -= batch.byte_count
         books = self._books
@@ -187,8 +184,6 @@ class Backlog:
 
     def split(self, pieces: Sequence[Batch]) -> None:
         """Put *pieces*, the same spans, in the place of the oldest batch."""
-        if self.ended:
-            return
         whole = self.ready.popleft()
         self.ready.extendleft(reversed(pieces))
         self.ready_bytes += sum(piece.byte_count for piece in pieces) - whole.byte_count
@@ -201,16 +196,20 @@ class Backlog:
             )
 
     def end(self) -> None:
-        """Count all that still waits as dropped by the shutdown, and let go of it."""
+        """Count all that still waits as dropped by the shutdown, and let go of it, for good.
+
+        Any thread may call it: what the worker is doing meanwhile changes the counts no more.
+        """
         self.close()
-        if self.ended:
-            return
         books, queued = self._moment()
-        self.ended = True
-        self._books = books._replace(taken=[], encoded=0, shut=books.shut + queued)
+        self._final = books._replace(taken=[], encoded=0, shut=books.shut + queued)
         self.inbox = deque()
         self.ready = deque()
-        self.ready_bytes = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether all is counted, for good."""
+        return self._final is not None
 
     def _shut_door(self) -> None:
         self.bytes_full = self.losing = True
@@ -230,7 +229,7 @@ class Backlog:
 
     def left(self) -> int:
         """Return how many of the spans admitted are done with, one way or the other."""
-        return self._books.left()
+        return (self._final or self._books).left()
 
     def admitted(self) -> int:
         """Return how many spans were let in so far."""
@@ -248,14 +247,14 @@ class Backlog:
 
     def lost(self) -> int:
         """Return how many spans were let in and then lost."""
-        books = self._books
+        books = self._final or self._books
         return books.left() - books.delivered
 
     def stats(self) -> Stats:
         """Return the counters, as they are at one moment."""
         books, queued = self._moment()
         full, shut = self._refused_full.value() + books.full, self._refused_closed.value()
-        if self.ended:  # a span that slipped in while the door fell shut
+        if self._final is not None:  # a span that slipped in while the door fell shut
             shut, queued = shut + queued, 0
         excess = max(0, queued - self.max_spans)  # appended, and just about to be refused
         full, queued, shut = full + excess, queued - excess, shut + books.shut
@@ -265,9 +264,13 @@ class Backlog:
     def _moment(self) -> tuple[Books, int]:
         """Return the books, and how many spans wait, as they are at one and the same moment."""
         while True:
-            books, inbox = self._books, self.inbox
+            books, inbox = self._final or self._books, self.inbox
             waiting = len(inbox)
             queued = waiting + len(books.taken) + books.encoded
             # Spans that were taken meanwhile have left the inbox shorter.
-            if len(inbox) == waiting and books is self._books and inbox is self.inbox:
+            if (
+                len(inbox) == waiting
+                and books is (self._final or self._books)
+                and inbox is self.inbox
+            ):
                 return books, queued

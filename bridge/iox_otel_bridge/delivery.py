@@ -9,11 +9,14 @@ from random import Random
 from .backlog import Backlog
 from .notices import Notices
 from .sender import AnySpan, Batch, Outcome, Sender, Verdict
+from .waiter import MAX_WAIT_S
 
 SEND_TIMEOUT_S = 10.0
 """How long one attempt may take, as OTLP's exporters have it."""
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 5.0
+LONGEST_PATIENCE_S = 300.0
+"""A receiver that asks for longer is tried again after this time all the same."""
 
 
 class Delivery:
@@ -114,7 +117,7 @@ class Delivery:
         self.sending = True
         try:
             outcome = self._sender().send(batch, min(max(timeout_s, 0.01), SEND_TIMEOUT_S))
-            return Outcome(*outcome)
+            return _checked(outcome)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -135,7 +138,7 @@ class Delivery:
         delay_s *= self._random.uniform(0.8, 1.2)
         self._asked_to_wait = outcome.retry_after_s is not None
         if outcome.retry_after_s is not None:
-            delay_s = max(0.0, outcome.retry_after_s)
+            delay_s = min(max(FIRST_RETRY_S, outcome.retry_after_s), LONGEST_PATIENCE_S)
         self._retries += 1
         self._retry_s = time.monotonic() + delay_s
         self._notices.warn("cannot deliver spans now, will go on trying", outcome.detail)
@@ -159,7 +162,7 @@ class Delivery:
             return True
         self.sending = True
         try:
-            return bool(self.sender.flush(timeout_s))
+            return bool(self.sender.flush(min(max(0.0, timeout_s), MAX_WAIT_S)))
         except Exception as error:
             self._notices.warn("flushing failed", repr(error), trace=True)
             return False
@@ -196,3 +199,10 @@ class Delivery:
         if self.sender is None:
             self.sender = self._make_sender()
         return self.sender
+
+
+def _checked(outcome: Outcome) -> Outcome:
+    """Return *outcome* as it should be; raises if a sender gave something else altogether."""
+    verdict, rejected, retry_after_s, detail = outcome
+    after_s = None if retry_after_s is None else float(retry_after_s)
+    return Outcome(Verdict(verdict), int(rejected), after_s, detail)

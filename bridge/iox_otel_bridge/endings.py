@@ -93,7 +93,10 @@ def process_is_ending() -> bool:
 def begin_flush_all() -> None:
     """Ask all to deliver now, and do not wait. Safe in a signal handler."""
     for endable in _endables.live():
-        endable.begin_flush()
+        try:
+            endable.begin_flush()
+        except Exception as error:
+            _notices.warn("a flush could not be begun", repr(error), trace=True)
 
 
 def end_all() -> bool:

@@ -109,20 +109,20 @@ class BridgeProcessor(SpanProcessor):
         self._worker.begin_flush()
 
     def force_flush(
-        self, timeout_millis: float = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
+        self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
     ) -> bool:
         """Wait until all spans recorded so far are delivered; True if all of them were.
 
         False if the time ends first, or if spans were lost since the last answer told so.
 
         Args:
-            timeout_millis: how long to wait at most.
+            timeout_millis: how long to wait at most; None is the default as well, as in the SDK.
             timeout_s: the same in seconds, instead.
         """
         return self._worker.flush(monotonic() + _seconds(timeout_millis, timeout_s))
 
     def shutdown(  # type: ignore[override]  # the SDK's returns None, and nobody minds an answer
-        self, timeout_millis: float = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
+        self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
     ) -> bool:
         """Deliver what waits, let go of the exporter, and take no more; True if nothing was lost.
 
@@ -131,7 +131,7 @@ class BridgeProcessor(SpanProcessor):
         longer than the exit does. The second call only repeats the answer.
 
         Args:
-            timeout_millis: how long to wait at most.
+            timeout_millis: how long to wait at most; None is the default as well, as in the SDK.
             timeout_s: the same in seconds, instead.
         """
         wait_s = _seconds(timeout_millis, timeout_s)
@@ -217,5 +217,7 @@ def _check(name: str, value: float, least: float) -> None:
         raise ValueError(f"{name} must be at least {least}, got {value!r}")
 
 
-def _seconds(timeout_millis: float, timeout_s: float | None) -> float:
-    return timeout_millis / 1000 if timeout_s is None else timeout_s
+def _seconds(timeout_millis: float | None, timeout_s: float | None) -> float:
+    if timeout_s is None:
+        timeout_s = (DEFAULT_TIMEOUT_MS if timeout_millis is None else timeout_millis) / 1000
+    return timeout_s if timeout_s > 0 else 0.0  # NaN is no time at all

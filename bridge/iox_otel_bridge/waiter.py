@@ -16,7 +16,7 @@ class Waiter:
         deadline_s: monotonic time at which the wait ends in any case.
         target: how many spans must have left the backlog.
         refused: how many spans had been refused when it asked.
-        told: how many of the losses an earlier answer told of.
+        told: how many of the losses an earlier answer told of; None if nobody hears the answer.
         quiet_s: the wait also ends this long after the last accepted batch.
         accepted_s: monotonic time of the last accepted batch.
     """
@@ -27,7 +27,7 @@ class Waiter:
         *,
         target: int = 0,
         refused: int = 0,
-        told: int = 0,
+        told: int | None = None,
         quiet_s: float = math.inf,
         accepted_s: Callable[[], float] | None = None,
     ) -> None:

@@ -26,6 +26,8 @@ from .notices import Notices
 from .sender import AnySpan
 from .waiter import MAX_WAIT_S, Waiter
 
+ABANDON_S = 0.05
+"""How often to look whether those whose time is over have given up."""
 UNATTENDED_S = 30.0
 """How long a flush or shutdown that nobody waits for is worked at."""
 
@@ -83,6 +85,7 @@ class Worker:
         self._waiters: deque[Waiter] = deque()
         self._told = 0  # losses that an answer told of
         self._kept = False  # whether all was delivered, when it was over
+        self._retired = False  # nobody can wait, as nobody knows of it
         self._empty_s = monotonic()  # when the inbox was last seen empty
 
     # Recording threads, `__del__` and signal handlers: nothing here waits.
@@ -125,7 +128,9 @@ class Worker:
 
     def begin_flush(self) -> None:
         """Ask for everything to be delivered now, and do not wait. Safe in a signal handler."""
-        self._ask(self._flush_waiter(monotonic() + UNATTENDED_S))
+        waiter = self._flush_waiter(monotonic() + UNATTENDED_S)
+        waiter.told = None
+        self._ask(waiter)
 
     def accepted_s(self) -> float:
         """Return the monotonic time of the last accepted batch."""
@@ -168,6 +173,7 @@ class Worker:
     def retire(self) -> None:
         """Shut down in the background: nobody can record or wait any more."""
         if not self.over:
+            self._retired = True
             self.begin_shutdown(Waiter(monotonic() + UNATTENDED_S))
             self.rouse()
 
@@ -309,7 +315,10 @@ class Worker:
 
     def _end_if_due(self) -> bool:
         if not self._waiters:
-            self.abandon()  # nobody waits any more
+            if self._retired:
+                self.abandon()  # nobody will
+            else:
+                self._wake.acquire(timeout=ABANDON_S)
         elif self.backlog.waiting():
             return False
         else:
@@ -333,7 +342,8 @@ class Worker:
         for each in waiters:
             lost = each.refused + self.backlog.lost()
             each.tell(flushed and lost == each.told)
-            self._told = max(self._told, lost)
+            if each.told is not None:
+                self._told = max(self._told, lost)
 
 
 @contextmanager

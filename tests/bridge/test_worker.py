@@ -358,6 +358,50 @@ def test_a_failure_costs_its_batch_only(outcome: Outcome | Exception) -> None:
         assert processor.stats() == Stats(5, 2, 0, 3, 0, 0)
 
 
+def test_a_flush_that_nobody_waits_for_tells_nobody_of_a_loss() -> None:
+    """After `begin_flush` the next flush that somebody waits for still answers False."""
+    wire = Wire(FATAL)
+    with pipeline(wire, schedule_delay_s=60) as processor:
+        record(processor, "lost")
+        processor.begin_flush()
+        until(lambda: processor.stats().dropped_export_failed == 1)
+        processor.begin_flush()
+        until(lambda: wire.calls.count("flush") >= 2)
+        assert not processor.force_flush(timeout_s=5)
+        assert processor.force_flush(timeout_s=5)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [None, "delivered", DELIVERED[:1] + ("all", None, "")],
+    ids=repr,
+)
+def test_nonsense_for_an_outcome_is_a_failure(nonsense: object) -> None:
+    """What a sender returns instead of an Outcome costs the batch, once."""
+
+    class Confused(Wire):
+        def send(self, batch: Batch, timeout_s: float) -> Outcome:
+            super().send(batch, timeout_s)
+            return nonsense  # type: ignore[return-value]
+
+    wire = Confused()
+    with pipeline(wire) as processor:
+        record(processor, "span")
+        assert not processor.force_flush(timeout_s=5)
+        assert wire.sizes == [1]
+        assert processor.stats() == Stats(1, 0, 0, 1, 0, 0)
+
+
+@pytest.mark.parametrize("retry_after_s", [0.0, -5.0, float("nan")])
+def test_a_receiver_cannot_ask_to_be_hammered(retry_after_s: float) -> None:
+    """However soon it wants the next attempt, there is a pause."""
+    wire = Wire(*[Outcome(Verdict.RETRY, retry_after_s=retry_after_s)] * 3)
+    with pipeline(wire, schedule_delay_s=0) as processor:
+        record(processor, "span")
+        until(lambda: wire.delivered == ["span"])
+        assert wire.times_s[-1] - wire.times_s[0] >= 0.3
+
+
 def test_rejected_spans_are_failed_ones() -> None:
     """Partial success: what the receiver refused is dropped and counted."""
     wire = Wire(Outcome(Verdict.DELIVERED, rejected=2))
@@ -552,6 +596,9 @@ def test_a_batch_accepted_after_the_deadline_stays_counted_as_dropped() -> None:
     """The counters do not change any more once the shutdown is over."""
 
     class Late(Wire):
+        def send(self, batch: Batch, timeout_s: float) -> Outcome:
+            return super().send(batch, 5.0)  # whatever it was told
+
         def interrupt(self) -> None:
             self.interrupted.set()
 
