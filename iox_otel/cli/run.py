@@ -1,0 +1,149 @@
+"""`iox-otel run`: the server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from iox_otel_bridge.config import TracingConfig, check_server_id
+from iox_otel_bridge.settings import SETTINGS
+
+from .failure import Failure
+
+if TYPE_CHECKING:
+    from iox_otel_bridge import Stats, Tracing
+
+DEFAULT_SERVICE_NAME = "iox-conductor"
+DEFAULT_BIND = "127.0.0.1:8080"
+FLUSH_S = 0.8
+"""How long spans are tried to deliver after the last request, so that the end takes no 2 s in all:
+requests that still run have had up to one of them."""
+PER_PARTITION_VARIABLE = "INFLUXDB_IOX_PER_PARTITION_TRACING"
+
+_EXTRA = ("datafusion", "httpx", "line_protocol_parser", "pyarrow", "uvicorn")
+_BIND = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>[0-9]{1,5})"
+)
+
+
+def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give *command* a flag for each setting; it gets the text of each by its keyword, or None."""
+    for setting in reversed(SETTINGS):
+        default = setting.default_text.split(" for the server")[0]
+        option = click.option(
+            setting.flag,
+            setting.name,
+            metavar="TEXT",
+            help=f"{setting.help}  [{setting.variable}; default: {default}]",
+        )
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option(
+    "--http-bind",
+    metavar="ADDRESS",
+    default=DEFAULT_BIND,
+    show_default=True,
+    help="Where to listen, port 0 for any that is free.",
+)
+@click.option(
+    "--server-id",
+    metavar="NUMBER",
+    help="Tells servers of one service apart, 1 to 4294967295.  [INFLUXDB_IOX_ID]",
+)
+@click.option("-v", "--verbose", count=True, help="Log more; -vv logs most.")
+@trace_options
+def run(http_bind: str, server_id: str | None, verbose: int, **flags: str | None) -> None:
+    """Run the server. Its data is in memory only.
+
+    Each setting of tracing is also a variable, named in brackets; the flag beats it.
+    """
+    host, port = _address(http_bind)
+    config = TracingConfig.from_env(
+        default_service_name=DEFAULT_SERVICE_NAME, server_id=_server_id(server_id), flags=flags
+    )
+    create_app, serve, configure_logging = _server()
+    configure_logging(verbose)
+    tracing = config.build()
+    try:
+        serve(
+            create_app(
+                collector=tracing.collector,
+                header_parser=tracing.header_parser,
+                per_partition_tracing=_per_partition_tracing(),
+            ),
+            host=host,
+            port=port,
+            on_ready=lambda url: _say_ready(url, tracing),
+        )
+    except OSError as exc:
+        raise Failure(f"Error: {exc}") from None
+    finally:
+        delivered = tracing.shutdown(timeout_s=FLUSH_S)
+        if tracing.collector is not None and (verbose or not delivered):
+            click.echo(stats_line(tracing.stats()), err=True)
+
+
+def stats_line(stats: dict[str, Stats]) -> str:
+    """Return on one line what became of the spans of each exporter."""
+    parts = []
+    for name, counts in stats.items():
+        dropped = {
+            "queue full": counts.dropped_queue_full,
+            "export failed": counts.dropped_export_failed,
+            "shut down": counts.dropped_shut_down,
+        }
+        reasons = [f"{number} dropped ({reason})" for reason, number in dropped.items() if number]
+        counted = [f"{counts.recorded} recorded", f"{counts.delivered} delivered", *reasons]
+        parts.append(f"{name}: {', '.join(counted)}")
+    return f"Spans: {'; '.join(parts)}"
+
+
+def _say_ready(url: str, tracing: Tracing) -> None:
+    sinks = [f"{name} ({where})" for name, where in tracing.destinations().items()]
+    traces = f"traces go to {' and '.join(sinks)}" if sinks else "traces go nowhere"
+    # stdout is the console exporter's.
+    click.echo(f"iox-otel listening on {url}; {traces}; data is in memory only", err=True)
+
+
+def _server() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+    """Import the server, which takes most of a second."""
+    try:
+        from iox_otel.conductor.app import create_app
+        from iox_otel.conductor.logs import configure_logging
+        from iox_otel.conductor.server import serve
+    except ImportError as exc:
+        missing = (exc.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        raise Failure(
+            f"The server needs {missing}, which is not installed: pip install 'iox-otel[server]'"
+        ) from None
+    return create_app, serve, configure_logging
+
+
+def _address(http_bind: str) -> tuple[str, int]:
+    match = _BIND.fullmatch(http_bind.strip())
+    if match is None or int(match["port"]) > 65535:
+        expected = f"expected an address and a port such as {DEFAULT_BIND}"
+        raise Failure(f"Invalid value {http_bind!r} for --http-bind: {expected}", 2)
+    return match["ipv6"] or match["host"], int(match["port"])
+
+
+def _per_partition_tracing() -> bool:
+    """Return whether the variable has one of the words that the reference takes for yes."""
+    value = os.environ.get(PER_PARTITION_VARIABLE, "")
+    return value.strip().lower() in ("1", "yes", "y", "true", "t")
+
+
+def _server_id(flag: str | None) -> int | None:
+    if flag is not None:
+        return check_server_id(flag.strip(), "--server-id")
+    variable = os.environ.get("INFLUXDB_IOX_ID", "").strip()
+    return check_server_id(variable, "INFLUXDB_IOX_ID") if variable else None

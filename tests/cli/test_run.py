@@ -1,0 +1,225 @@
+"""`iox-otel run` as its operator sees it, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from iox_otel.cli import main
+from iox_otel.cli.run import stats_line
+from iox_otel_bridge import Stats
+from iox_otel_bridge.settings import SETTINGS
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ends_when_asked_to_with_all_spans(
+    cli: Cli, start_server: Callable[..., Any], number: int
+) -> None:
+    """SIGTERM and Ctrl-C end the server within 2 s, with status 0 and every span delivered."""
+    server = start_server(
+        "--server-id", "42", "--traces-jaeger-tags", "a=b", TRACES_EXPORTER="console"
+    )
+    cli("database", "create", "db", "--host", server.url, "--header", "jaeger-debug-id:why")
+    asked_s = time.monotonic()
+    status = server.end(number)
+    took_s = time.monotonic() - asked_s
+
+    assert status == 0
+    assert took_s < 2
+    (span,) = [json.loads(line) for line in server.out]
+    assert span["name"] == "IOx http"
+    assert "Traceback" not in "".join(server.err)
+
+
+def test_start_line(start_server: Callable[..., Any]) -> None:
+    """It says where the server listens, where traces go, and that data is in memory."""
+    server = start_server(
+        "--traces-exporter", "jaeger,console", TRACES_EXPORTER_JAEGER_AGENT_HOST="localhost"
+    )
+
+    assert server.ready_line == (
+        f"iox-otel listening on {server.url}; traces go to jaeger (udp://localhost:6831) "
+        "and console (stdout); data is in memory only"
+    )
+    assert not server.out
+
+
+def test_verbose_server_says_what_became_of_the_spans(
+    cli: Cli, start_server: Callable[..., Any]
+) -> None:
+    """With -v the last line has the counts of every exporter."""
+    server = start_server("-v", TRACES_EXPORTER="console")
+    cli("database", "create", "db", "--host", server.url, "--gen-trace-id")
+
+    assert server.end() == 0
+    assert server.err[-1] == "Spans: console: 1 recorded, 1 delivered\n"
+
+
+def test_lost_spans_are_told_without_being_asked(
+    cli: Cli, start_server: Callable[..., Any]
+) -> None:
+    """With a receiver that is gone the server ends in time all the same, and says what it lost."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        server = start_server("--traces-exporter-otlp-endpoint", endpoint, TRACES_EXPORTER="otlp")
+        cli("database", "create", "db", "--host", server.url, "--gen-trace-id")
+        asked_s = time.monotonic()
+        status = server.end()
+
+    assert status == 0
+    assert time.monotonic() - asked_s < 2.5
+    assert server.err[-1] == "Spans: otlp: 1 recorded, 0 delivered, 1 dropped (shut down)\n"
+
+
+def test_service_and_server_reach_the_spans(cli: Cli, start_server: Callable[..., Any]) -> None:
+    """The service is iox-conductor unless something names it; the server id goes along."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent:
+        agent.bind(("127.0.0.1", 0))
+        agent.settimeout(10)
+        environ = {
+            "TRACES_EXPORTER": "jaeger",
+            "TRACES_EXPORTER_JAEGER_AGENT_PORT": str(agent.getsockname()[1]),
+            "INFLUXDB_IOX_ID": "4711",
+        }
+        for extra, name in (({}, b"iox-conductor"), ({"OTEL_SERVICE_NAME": "other"}, b"other")):
+            server = start_server(**environ, **extra)
+            cli("database", "create", "db", "--host", server.url, "--gen-trace-id")
+            datagram = agent.recv(65536)
+            server.end()
+
+            assert name in datagram and b"4711" in datagram
+
+
+def test_port_in_use(cli: Cli) -> None:
+    """The address and the flag to choose another are named in one line, with status 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        ran = cli("run", "--http-bind", address)
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(f"Error: cannot listen on {address}: ")
+    assert "--http-bind" in ran.stderr and ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environ", "line"),
+    [
+        (
+            (),
+            {"TRACES_EXPORTER": "x"},
+            "Invalid traces exporter 'x'. Valid options: none, jaeger, otlp, console",
+        ),
+        (
+            ("--traces-exporter", "x"),
+            {"TRACES_EXPORTER": "y"},
+            "Invalid traces exporter 'x'. Valid options: none, jaeger, otlp, console",
+        ),
+        (
+            (),
+            {"TRACES_EXPORTER_JAEGER_AGENT_PORT": "70000"},
+            "Invalid value '70000' for TRACES_EXPORTER_JAEGER_AGENT_PORT: "
+            "expected a whole number from 1 to 65535",
+        ),
+        (
+            ("--traces-jaeger-tags", "a"),
+            {},
+            "Invalid value 'a' for --traces-jaeger-tags: invalid key=value pair (a)",
+        ),
+        (
+            ("--server-id", "0"),
+            {},
+            "Invalid value '0' for --server-id: expected a whole number from 1 to 4294967295",
+        ),
+        (
+            (),
+            {"INFLUXDB_IOX_ID": "-1"},
+            "Invalid value '-1' for INFLUXDB_IOX_ID: expected a whole number from 1 to 4294967295",
+        ),
+        (
+            ("--http-bind", "8080"),
+            {},
+            "Invalid value '8080' for --http-bind: "
+            "expected an address and a port such as 127.0.0.1:8080",
+        ),
+        (
+            ("--http-bind", "127.0.0.1:65536"),
+            {},
+            "Invalid value '127.0.0.1:65536' for --http-bind: "
+            "expected an address and a port such as 127.0.0.1:8080",
+        ),
+    ],
+)
+def test_bad_value_ends_in_one_line(
+    cli: Cli, arguments: tuple[str, ...], environ: dict[str, str], line: str
+) -> None:
+    """A bad flag or variable is one line, exit status 2, never a traceback."""
+    ran = cli("run", *arguments, **environ)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", f"{line}\n")
+
+
+def test_every_setting_is_a_flag() -> None:
+    """The help names every flag and every variable of the table."""
+    shown = CliRunner().invoke(main, ["run", "--help"], terminal_width=1000).output
+
+    assert all(f"{row.flag} " in shown and f"[{row.variable};" in shown for row in SETTINGS)
+
+
+def test_version() -> None:
+    """The version is that of the distribution."""
+    assert CliRunner().invoke(main, ["--version"]).output.startswith("iox-otel, version 0.")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """Help comes at once: no command's libraries are loaded before it runs."""
+    code = (
+        "import sys; from iox_otel.cli import main; main(['--help'], standalone_mode=False);"
+        "print([name for name in sys.modules if name.partition('.')[0] in ("
+        "'datafusion', 'pyarrow', 'opentelemetry', 'httpx', 'uvicorn', 'starlette', 'rich')])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("missing", "arguments"),
+    [
+        ("datafusion", ("run", "--http-bind", "127.0.0.1:0")),
+        ("uvicorn", ("run", "--http-bind", "127.0.0.1:0")),
+        ("httpx", ("database", "list")),
+    ],
+)
+def test_missing_extra(missing: str, arguments: tuple[str, ...]) -> None:
+    """Without the extra the line has the command that installs it."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None;"
+        f"from iox_otel.cli import main; main({list(arguments)!r})"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+
+    assert ran.returncode == 1
+    assert ran.stderr.count("\n") == 1 and missing in ran.stderr
+    assert ran.stderr.endswith("pip install 'iox-otel[server]'\n")
+
+
+def test_stats_line() -> None:
+    """Each exporter's counts are on the line, and only the reasons for which spans were lost."""
+    stats = {"jaeger": Stats(5, 5, 0, 0, 0, 0), "otlp": Stats(6, 1, 2, 0, 3, 0)}
+
+    assert stats_line(stats) == (
+        "Spans: jaeger: 5 recorded, 5 delivered; "
+        "otlp: 6 recorded, 1 delivered, 2 dropped (queue full), 3 dropped (shut down)"
+    )
