@@ -11,6 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from .errors import BadRequestError
 from .values import plain_values, text_values
 
 
@@ -87,6 +88,13 @@ class CsvEncoder:
         return _utf8(piece)
 
 
+MAX_TABLE_BYTES = 64 * 1024 * 1024
+"""What a table with borders may take in memory, about: nearly a million short values."""
+
+_CELL_BYTES = 64
+"""What a value takes in memory beside its characters."""
+
+
 class PrettyEncoder:
     """A table with borders. Its columns are as wide as their widest value, so it comes last."""
 
@@ -94,12 +102,23 @@ class PrettyEncoder:
         self._names = [_one_line(name) for name in schema.names]
         self._rows: list[list[str]] = []
         self._widths = [len(name) for name in self._names]
+        self._free_bytes = MAX_TABLE_BYTES
 
     def encode(self, batch: pa.RecordBatch) -> bytes:
-        """Keep the rows, as text; return nothing."""
+        """Keep the rows, as text; return nothing.
+
+        Raises:
+            BadRequestError: there are too many to keep.
+        """
         columns = [list(map(_one_line, text_values(column))) for column in batch.columns]
         for index, column in enumerate(columns):
-            self._widths[index] = max(self._widths[index], max(map(len, column), default=0))
+            lengths = [len(cell) for cell in column]
+            self._widths[index] = max(self._widths[index], max(lengths, default=0))
+            self._free_bytes -= sum(lengths) + _CELL_BYTES * len(lengths)
+        if self._free_bytes < 0:
+            raise BadRequestError(
+                "the result is too large for format pretty; jsonl, csv and parquet are streamed"
+            )
         self._rows.extend(list(row) for row in zip(*columns, strict=True))
         return b""
 

@@ -18,8 +18,10 @@ from datafusion.plan import ExecutionPlan
 from iox_otel import SpanRecorder
 from iox_otel._report import report
 
+from .errors import ApiError
 from .partitions import MergedStream, query_error
 from .query_tracing import export_operators
+from .sql_limits import check_chains
 
 CATALOG = "public"
 SCHEMA = "iox"
@@ -63,6 +65,7 @@ def plan_query(
     with recorder.child("query_planning") as planning:
         session = _session(tables)
         with planning.child("sql_to_logical_plan"), _translated_errors():
+            check_chains(sql)
             frame = session.sql_with_options(sql, _READ_ONLY, param_values=dict(parameters or {}))
         with planning.child("create_physical_plan"), _translated_errors():
             return Plan(session, frame.execution_plan(), frame.schema())
@@ -85,7 +88,7 @@ def _session(tables: Mapping[str, list[pa.RecordBatch]]) -> SessionContext:
 def _translated_errors() -> Iterator[None]:
     try:
         yield
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (ApiError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # a panic of the Rust side is no Exception
         raise query_error(error) from error

@@ -16,9 +16,10 @@ from iox_otel import SpanRecorder
 
 from .bodies import parse_json_object, read_parameters, require
 from .catalog import Catalog, Database
+from .disconnect import unless_disconnected
 from .encoders import Encoder
 from .errors import BadRequestError
-from .formats import choose_format
+from .formats import Format, choose_format
 from .query import Execution, Plan, plan_query
 from .recorders import request_recorder
 
@@ -57,7 +58,13 @@ class QueryApi:
             _logger.info("query to %s: %r", name, sql)
             plan = await asyncio.to_thread(_plan, database, sql, values, recorder)
             execution = await self._execute(plan, recorder)
-        return await _respond(execution, form.encoder(plan.schema), form.content_type)
+        try:
+            pieces = _pieces(execution, _encoder(form, plan.schema))
+            first = await unless_disconnected(request, anext(pieces))
+        except BaseException:
+            execution.close()
+            raise
+        return _RowsResponse(execution, first, pieces, form.content_type)
 
     async def _execute(self, plan: Plan, recorder: SpanRecorder) -> Execution:
         executing = recorder.child("execute_stream_partitioned")
@@ -80,27 +87,27 @@ def _plan(database: Database, sql: str, values: Mapping[str, Any], recorder: Spa
     return plan_query(database.snapshot(), sql, parameters=values, recorder=recorder)
 
 
-async def _respond(execution: Execution, encoder: Encoder, content_type: str) -> Response:
-    """Return the response once there is a first batch: what can fail has mostly failed by then."""
+def _encoder(form: Format, schema: pa.Schema) -> Encoder:
     try:
-        batch = await anext(execution, None)
-    except BaseException:
-        execution.close()
-        raise
-    return _RowsResponse(execution, batch, encoder, content_type)
+        return form.encoder(schema)
+    except pa.ArrowNotImplementedError as error:
+        raise BadRequestError(f"this result cannot be had as {form.value}: {error}") from None
 
 
 class _RowsResponse(StreamingResponse):
-    """Sends the rows of an execution as they come, and closes it however that ends."""
+    """Sends the rows of an execution as they come, and closes it however that ends.
+
+    It is made when there is a first piece: what can fail has mostly failed by then.
+    """
 
     def __init__(
         self,
         execution: Execution,
-        batch: pa.RecordBatch | None,
-        encoder: Encoder,
+        first: bytes,
+        others: AsyncIterator[bytes],
         content_type: str,
     ) -> None:
-        super().__init__(_pieces(execution, batch, encoder), headers={"content-type": content_type})
+        super().__init__(_chain(first, others), headers={"content-type": content_type})
         self._execution = execution
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,13 +117,16 @@ class _RowsResponse(StreamingResponse):
             self._execution.close()
 
 
-async def _pieces(
-    execution: Execution, batch: pa.RecordBatch | None, encoder: Encoder
-) -> AsyncIterator[bytes]:
-    while batch is not None:
+async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for piece in others:
+        yield piece
+
+
+async def _pieces(execution: Execution, encoder: Encoder) -> AsyncIterator[bytes]:
+    async for batch in execution:
         if piece := await asyncio.to_thread(encoder.encode, batch):
             yield piece
-        batch = await anext(execution, None)
     execution.close()  # its spans end before the request's does
     yield await asyncio.to_thread(encoder.finish)
 

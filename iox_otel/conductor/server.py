@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import signal
@@ -11,10 +12,11 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BACKLOG = 2048
-GRACE_S = 1
+GRACE_S = 0.5
 """Requests that still run when the server is asked to end have so long; then they are cancelled."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -38,8 +40,9 @@ class PortInUseError(ListenError):
 def serve(app: ASGIApp, *, host: str, port: int, on_ready: Callable[[str], None]) -> None:
     """Serve *app* over HTTP until SIGINT or SIGTERM, then return.
 
-    It returns within 2 s of the signal: idle connections are closed at once, requests that run have
-    `GRACE_S` seconds to end before they are cancelled, and a second signal cancels them at once.
+    It returns within a second of the signal: idle connections are closed at once, requests that
+    run have `GRACE_S` seconds to end before they are cancelled, and a second signal cancels them at
+    once.
     The signal is not raised again, so that the process may flush its spans and exit with status 0,
     as InfluxDB and most servers do that end because they were asked to. Signal handlers are as
     before on return. Logging is left as it is set up. Call it on the main thread.
@@ -56,12 +59,12 @@ def serve(app: ASGIApp, *, host: str, port: int, on_ready: Callable[[str], None]
     """
     with _listen(host, port) as listener:
         config = uvicorn.Config(
-            app,
+            _Interruptible(app),
             log_config=None,
             lifespan="off",
             ws="none",
             server_header=False,
-            timeout_graceful_shutdown=GRACE_S,
+            timeout_graceful_shutdown=GRACE_S,  # type: ignore[arg-type]  # seconds to wait for
         )
         url = _url(host, listener.getsockname()[1])
         _Server(config, ready=lambda: on_ready(url)).run([listener])
@@ -86,6 +89,31 @@ def _url(host: str, port: int) -> str:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+class _Interruptible:
+    """Ends a request that the server gives up when it ends: a 503, or a body that is cut off.
+
+    The server would log a traceback for each, and answer a 500.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_noting)
+        except asyncio.CancelledError:
+            if not has_begun:
+                response = JSONResponse({"error": "server is shutting down"}, status_code=503)
+                await response(scope, receive, send)
 
 
 class _Server(uvicorn.Server):

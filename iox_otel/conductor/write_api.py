@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Event
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -45,6 +46,10 @@ class RefusedWriteError(ApiError):
 
     def __init__(self, error: LineError) -> None:
         super().__init__("parsing failed for write_lp endpoint", data=error._asdict())
+
+
+class WriteGivenUpError(Exception):
+    """The request that a write was for has been cancelled."""
 
 
 class WriteApi:
@@ -96,14 +101,19 @@ class WriteApi:
         target = self._catalog.get(database)
         body = await read_body(request, max_bytes=self._max_request_bytes)
         recorder.set_metadata("bytes", len(body))
-        await asyncio.to_thread(
-            write,
-            target,
-            decode_utf8(body),
-            precision=precision,
-            accept_partial=accept_partial,
-            recorder=recorder,
-        )
+        given_up = Event()
+        try:
+            await asyncio.to_thread(
+                write,
+                target,
+                decode_utf8(body),
+                precision=precision,
+                accept_partial=accept_partial,
+                recorder=recorder,
+                given_up=given_up,
+            )
+        finally:
+            given_up.set()
         return Response(status_code=204)
 
 
@@ -114,6 +124,7 @@ def write(
     precision: Precision,
     accept_partial: bool,
     recorder: SpanRecorder,
+    given_up: Event,
 ) -> None:
     """Write *text*, line protocol, to *database*. Blocks: for another thread.
 
@@ -123,17 +134,20 @@ def write(
         precision: the unit of its timestamps; lines without one are of this moment.
         accept_partial: whether the good lines are kept if there are bad ones.
         recorder: gets the children "parse" and, for each table, "append".
+        given_up: set by another thread to give the write up, if it is not yet being applied.
 
     Raises:
+        WriteGivenUpError: *given_up* was set; nothing was written.
         BadRequestError: there are no lines.
         PartialWriteError: there are bad lines; the good ones were written.
         RefusedWriteError: likewise, but nothing was written.
     """
-    points, errors = _parse(text, precision, recorder)
+    points, errors = _parse(text, precision, recorder, given_up)
     if not points and not errors:
         raise BadRequestError("incoming write was empty")
     if accept_partial or not errors:
-        errors += database.write(points, accept_partial=accept_partial, recorder=recorder)
+        going_on = _until(given_up, points)
+        errors += database.write(going_on, accept_partial=accept_partial, recorder=recorder)
     errors.sort(key=lambda error: error.line_number)
     _logger.info("write to %s: %d lines, %d bad", database.name, len(points), len(errors))
     if errors and not accept_partial:
@@ -143,12 +157,12 @@ def write(
 
 
 def _parse(
-    text: str, precision: Precision, recorder: SpanRecorder
+    text: str, precision: Precision, recorder: SpanRecorder, given_up: Event
 ) -> tuple[list[Point], list[LineError]]:
     points: list[Point] = []
     errors: list[LineError] = []
     with recorder.child("parse") as parsing:
-        for line in parse(text, precision=precision, now_ns=time.time_ns()):
+        for line in _until(given_up, parse(text, precision=precision, now_ns=time.time_ns())):
             if isinstance(line, Point):
                 points.append(line)
             else:
@@ -156,6 +170,13 @@ def _parse(
         parsing.set_metadata("lines", len(points) + len(errors))
         parsing.set_metadata("errors", len(errors))
     return points, errors
+
+
+def _until(given_up: Event, items: Iterable[_T]) -> Iterator[_T]:
+    for item in items:
+        if given_up.is_set():
+            raise WriteGivenUpError("the request was cancelled")
+        yield item
 
 
 def _choice(parameters: Mapping[str, str], name: str, choices: Mapping[str, _T], default: _T) -> _T:

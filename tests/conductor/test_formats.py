@@ -75,6 +75,16 @@ def test_tables_command_no_terminal() -> None:
     assert rb"\x1b[31m\r\t\x9b" in encoded(Format.PRETTY, [batch])
 
 
+def test_a_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that is too large to be kept as a table is an error that says what else there is."""
+    monkeypatch.setattr("iox_otel.conductor.encoders.MAX_TABLE_BYTES", 500)
+    encoder = Format.PRETTY.encoder(SCHEMA)
+    encoder.encode(BATCHES[0])
+
+    with pytest.raises(BadRequestError, match="jsonl, csv and parquet are streamed"):
+        encoder.encode(BATCHES[0])
+
+
 @pytest.mark.parametrize(
     ("accept", "form"),
     [

@@ -1,0 +1,258 @@
+"""The server as a process: ready, busy, asked to end, in the way of another."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from iox_otel.conductor.server import ListenError, PortInUseError, serve
+
+SAMPLED = {"uber-trace-id": "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1"}
+END_S = 2.0
+"""From the signal to the end of the process."""
+
+SCRIPT = """
+import json, sys
+from iox_otel.conductor.app import create_app
+from iox_otel.conductor.logs import configure_logging
+from iox_otel.conductor.server import serve
+from iox_otel.testing import CapturingTraceCollector
+
+configure_logging(1)
+collector = CapturingTraceCollector()
+app = create_app(collector=collector)
+serve(app, host="127.0.0.1", port=0, on_ready=lambda url: print(url, flush=True))
+print(json.dumps([[s.name, s.status.name, [e.msg for e in s.events]] for s in collector.spans]))
+"""
+
+
+class Server:
+    """A server process, with a database "db" and a client."""
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        with log.open("w") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", SCRIPT],
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                text=True,
+            )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        self.client = httpx.Client(base_url=self.url, timeout=10)
+        self.client.post("/api/v3/configure/database", json={"db": "db"}).raise_for_status()
+
+    def end(self, number: int = signal.SIGTERM) -> list[list[Any]]:
+        """Send the signal; return the name, status and events of each span, once it has ended."""
+        started = time.monotonic()
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=10)
+        assert time.monotonic() - started < END_S
+        assert self.process.returncode == 0, self.log
+        spans: list[list[Any]] = json.loads(out)
+        return spans
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "log")
+    yield server
+    server.client.close()
+    if server.process.poll() is None:
+        server.process.kill()
+    server.process.communicate()
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"still not {what}"
+        threading.Event().wait(0.01)
+
+
+def query(sql: str) -> dict[str, str]:
+    return {"db": "db", "q": sql, "format": "csv"}
+
+
+ENDLESS = "select value from generate_series(1, 100000000000) as t(value)"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_when_asked(server: Server, number: int) -> None:
+    """On SIGINT and SIGTERM the server ends with status 0, connections kept alive or not."""
+    server.client.get("/api/v3/query_sql", params=query("select 1"), headers=SAMPLED)
+
+    names = [name for name, _, _ in server.end(number)]
+
+    assert "IOx http" in names and "execute_stream_partitioned" in names
+
+
+def test_it_ends_while_it_streams(server: Server) -> None:
+    """A result that would never end is cut off, and its spans are there."""
+    url = "/api/v3/query_sql"
+    with server.client.stream("GET", url, params=query(ENDLESS), headers=SAMPLED) as response:
+        assert next(response.iter_bytes())
+        spans = server.end()
+
+    assert "Traceback" not in server.log
+    ended = {name: events for name, _, events in spans}
+    assert "cancelled" in ended["execute_stream_partitioned"]
+    assert {"IOx http", "query_database_sql", "query_planning"} <= ended.keys()
+
+
+def test_it_ends_while_a_query_computes(server: Server) -> None:
+    """A query without a first row is given up."""
+    sql = f"select count(*) from ({ENDLESS}) a join generate_series(1, 3) as b(v) on a.value > b.v"
+    asking = threading.Thread(target=lambda: swallow(server, sql))
+    asking.start()
+    wait_until(lambda: "query to db" in server.log, "planning")
+
+    names = [name for name, _, _ in server.end()]
+
+    asking.join(10)
+    assert "IOx http" in names and "query_database_sql" in names
+
+
+def swallow(server: Server, sql: str) -> None:
+    try:
+        httpx.get(f"{server.url}/api/v3/query_sql", params=query(sql), headers=SAMPLED, timeout=10)
+    except httpx.TransportError:
+        pass
+
+
+def test_it_ends_while_it_writes(server: Server) -> None:
+    """A long write is given up, with all of it or nothing done, and its client told."""
+    body = "\n".join(f"m,t={i % 99} f={i},g={i}i,h={i}u {i}" for i in range(200_000))
+    answers: list[httpx.Response] = []
+
+    def write() -> None:
+        answers.append(httpx.post(f"{server.url}/api/v3/write_lp?db=db", content=body, timeout=10))
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    wait_until(lambda: not is_idle(server.process.pid), "busy")
+    server.end()
+    writing.join(10)
+
+    (answer,) = answers
+    assert answer.status_code in (204, 503)
+    assert "Traceback" not in server.log
+
+
+def test_it_ends_with_clients_that_say_nothing(server: Server) -> None:
+    """Neither an open connection nor half a request keeps the server."""
+    host, port = server.url.removeprefix("http://").split(":")
+    idle = socket.create_connection((host, int(port)))
+    half = socket.create_connection((host, int(port)))
+    half.sendall(b"POST /api/v3/write_lp?db=db HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nm f")
+
+    with idle, half:
+        server.end()
+
+
+def test_it_ends_at_once_when_asked_twice(server: Server) -> None:
+    """A second signal does not wait for what still runs."""
+    with server.client.stream("GET", "/api/v3/query_sql", params=query(ENDLESS)) as response:
+        assert next(response.iter_bytes())
+        server.process.send_signal(signal.SIGINT)
+        server.end(signal.SIGINT)
+
+
+def test_a_client_that_goes_away(server: Server) -> None:
+    """The query of a client that went away is ended, and traced."""
+    with server.client.stream(
+        "GET", "/api/v3/query_sql", params=query(ENDLESS), headers=SAMPLED
+    ) as response:
+        assert next(response.iter_bytes())
+
+    wait_until(lambda: is_idle(server.process.pid), "idle")
+    spans = {name: events for name, _, events in server.end()}
+    assert "cancelled" in spans["execute_stream_partitioned"]
+    assert {"IOx http", "query_database_sql"} <= spans.keys()
+
+
+def test_a_client_that_does_not_wait(server: Server) -> None:
+    """A query whose client goes away before there is a row is ended as well."""
+    sql = f"select max(value) from ({ENDLESS})"
+
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{server.url}/api/v3/query_sql", params=query(sql), headers=SAMPLED, timeout=0.5)
+
+    wait_until(lambda: is_idle(server.process.pid), "idle")
+    spans = {name: events for name, _, events in server.end()}
+    assert "cancelled" in spans["execute_stream_partitioned"]
+    assert {"IOx http", "query_database_sql"} <= spans.keys()
+
+
+def processor_time_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def is_idle(pid: int) -> bool:
+    """Return whether the process uses less than a fifth of a processor for 0.2 s."""
+    before = processor_time_s(pid)
+    threading.Event().wait(0.2)
+    return processor_time_s(pid) - before < 0.04
+
+
+def test_log_lines_have_the_trace(server: Server) -> None:
+    """What is logged of a traced request has its trace id, what is not has none."""
+    server.client.get("/api/v3/query_sql", params=query("select 1"), headers=SAMPLED)
+    server.client.get("/api/v3/query_sql", params=query("select 2"))
+    server.end()
+
+    lines = server.log.splitlines()
+    (traced,) = [line for line in lines if "query to db: 'select 1'" in line]
+    (untraced,) = [line for line in lines if "query to db: 'select 2'" in line]
+    assert " trace=4bf92f3577b34da6a3ce929d0e0e4736 " in traced
+    assert "trace=" not in untraced
+
+
+def test_a_body_that_is_too_long(server: Server) -> None:
+    """A client that sends more than the server takes reads the answer, listening or not."""
+    body = b"m f=1 1\n" * 2_000_000
+
+    response = server.client.post("/api/v3/write_lp?db=db", content=body)
+
+    assert response.status_code == 413
+
+
+def test_a_port_in_use() -> None:
+    """The error is one line that names the address and the flag."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUseError) as caught:
+            serve(nothing, host="127.0.0.1", port=port, on_ready=print)
+
+    assert str(caught.value) == (
+        f"cannot listen on 127.0.0.1:{port}: the port is in use, choose another with --http-bind"
+    )
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "no such host"])
+def test_an_address_that_cannot_be(host: str) -> None:
+    """An address that is not this machine's is an error that names it."""
+    with pytest.raises(ListenError, match=rf"^cannot listen on {host}:0: \w+"):
+        serve(nothing, host=host, port=0, on_ready=print)
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    raise AssertionError("nobody calls this")
