@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from .resource import attributes_of
-from .setting_types import checked, one_of, otel_endpoint, text, whole_number
+from .setting_types import checked, one_of, otel_endpoint, seconds, text, whole_number
 from .settings import SETTINGS, Settings, check_endpoint, check_together
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _fall_back_on_otel(
 ) -> None:
     """Let OpenTelemetry's own variables say what ours do not.
 
-    Its endpoint is only checked: the official exporters read it themselves.
+    Its endpoint and timeout are only checked: the official exporters read them themselves.
     """
     if "otlp_protocol" not in sources:
         variable, given = _first(environ, "OTEL_EXPORTER_OTLP{}_PROTOCOL")
@@ -143,6 +143,9 @@ def _fall_back_on_otel(
         if given:
             url = checked(otel_endpoint, given, variable)
             check_endpoint(url, values["otlp_protocol"], variable)
+    variable, given = _first(environ, "OTEL_EXPORTER_OTLP{}_TIMEOUT")
+    if given:
+        checked(seconds, given, variable)
 
 
 def _first(environ: Mapping[str, str], pattern: str) -> tuple[str, str]:

@@ -53,9 +53,14 @@ def _otlp(config: TracingConfig, resource: Resource) -> Sink:
         OtlpGrpcSender if config.otlp_protocol == "grpc" else OtlpHttpSender
     )
     make_sender = partial(sender_class, resource=resource, endpoint=config.otlp_endpoint)
-    sender = make_sender()  # what its variables hold shows here, not on the worker
-    sender.close()
-    return Sink(make_sender, f"{sender.endpoint} by {config.otlp_protocol}")
+    first = make_sender()  # what its variables hold shows here, not on the worker
+    return Sink(_beginning_with(first, make_sender), f"{first.endpoint} by {config.otlp_protocol}")
+
+
+def _beginning_with(first: Sender, make_sender: Callable[[], Sender]) -> Callable[[], Sender]:
+    """Return what gives *first* away, and later calls *make_sender*."""
+    made = [first]
+    return lambda: made.pop() if made else make_sender()
 
 
 def _console(config: TracingConfig, resource: Resource) -> Sink:

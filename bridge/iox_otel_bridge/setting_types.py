@@ -157,6 +157,17 @@ def otel_endpoint(value: object) -> str:
     return url
 
 
+def seconds(value: object) -> float:
+    """Return a number of seconds, of which there may be none."""
+    try:
+        number = float(_text(value))
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise ValueError("expected a number of seconds")
+    return number
+
+
 def shown(value: object) -> str:
     """Return *value* as an error message may have it: one line, of bounded length, no secret."""
     if not isinstance(value, str):

@@ -202,6 +202,8 @@ def test_protocol_falls_back_on_opentelemetry(environ: dict[str, str], protocol:
         ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "udp"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "nonsense"),
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://host"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "nan"),
     ],
 )
 def test_bad_variable_of_opentelemetry(variable: str, value: str) -> None:
