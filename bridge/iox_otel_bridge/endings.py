@@ -155,7 +155,7 @@ class _SigtermHandler:
             return
         _end_contained()
         signal.signal(signum, signal.SIG_DFL)
-        os.kill(os.getpid(), signum)
+        signal.raise_signal(signum)
 
 
 def _end_contained() -> None:

@@ -85,6 +85,7 @@ class Worker:
         self._waiters: deque[Waiter] = deque()
         self._told = 0  # losses that an answer told of
         self._kept = False  # whether all was delivered, when it was over
+        self._begun: Waiter | None = None  # of the last flush that nobody waits for
         self._retired = False  # nobody can wait, as nobody knows of it
         self._empty_s = monotonic()  # when the inbox was last seen empty
 
@@ -128,9 +129,14 @@ class Worker:
 
     def begin_flush(self) -> None:
         """Ask for everything to be delivered now, and do not wait. Safe in a signal handler."""
-        waiter = self._flush_waiter(monotonic() + UNATTENDED_S)
-        waiter.told = None
-        self._ask(waiter)
+        begun = self._begun
+        if begun is None or begun.done():
+            begun = self._begun = self._flush_waiter(monotonic() + UNATTENDED_S)
+            begun.told = None
+            self._waiters.append(begun)
+        else:  # one is enough, however often it is asked for
+            begun.target = self.backlog.admitted()
+        self._hasten()
 
     def accepted_s(self) -> float:
         """Return the monotonic time of the last accepted batch."""
@@ -144,7 +150,10 @@ class Worker:
         if self.over or self._ident == get_ident():  # there, the exporter itself asks
             return self.over and self._kept
         waiter = self._flush_waiter(deadline_s)
-        self._ask(waiter)
+        self._waiters.append(waiter)
+        self._hasten()
+        if self.over:  # since the line above: perhaps nobody saw the waiter
+            return self._kept
         self._await(waiter)
         return waiter.answer
 
@@ -183,6 +192,8 @@ class Worker:
         self.over = True
         self.delivery.interrupt()
         self._notices.ended(self.backlog.stats())
+        for each in tuple(self._waiters):
+            each.tell(False)
         if self._working.acquire(blocking=False):
             self.delivery.close()  # else the worker does, when it comes back from its call
         else:
@@ -194,8 +205,7 @@ class Worker:
             deadline_s, target=backlog.admitted(), refused=backlog.refused(), told=self._told
         )
 
-    def _ask(self, waiter: Waiter) -> None:
-        self._waiters.append(waiter)
+    def _hasten(self) -> None:
         self.delivery.hurry(closing=self.backlog.closed)
         self._rouse_if_needed()
 
@@ -327,8 +337,7 @@ class Worker:
 
     def _conclude(self) -> None:
         """Let everything go: all has left."""
-        waiters = tuple(self._waiters)
-        flushed = self.delivery.flush(max(each.left_s() for each in waiters))
+        flushed = self.delivery.flush(self._time_left_s(None))
         if self.over:
             return  # abandoned meanwhile
         self._kept = flushed and not self.backlog.lost() and not self.backlog.refused()
@@ -336,7 +345,7 @@ class Worker:
         self.over = True
         self._notices.ended(self.backlog.stats())
         self.delivery.close()
-        self._tell(waiters, flushed)
+        self._tell(tuple(self._waiters), flushed)  # those too that came meanwhile
 
     def _tell(self, waiters: Sequence[Waiter], flushed: bool) -> None:
         for each in waiters:

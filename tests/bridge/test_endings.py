@@ -109,7 +109,7 @@ def terminate(tmp_path: Path, body: str) -> Ended:
         ("sys.exit(3)", 3),
         ("raise RuntimeError('unhandled')", 1),
         ("threading.Thread(target=lambda: record(processor, 'thread') or 1 / 0).start()", 0),
-        ("os.kill(os.getpid(), signal.SIGINT)", -signal.SIGINT),
+        ("signal.raise_signal(signal.SIGINT)", -signal.SIGINT),
     ],
     ids=["end", "sys.exit", "exception", "thread", "interrupt"],
 )

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from iox_otel import Span
-from iox_otel_bridge import delivery
+from iox_otel_bridge import delivery, endings, worker
 from iox_otel_bridge.processor import BridgeProcessor
 from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Stats, Verdict
 
@@ -581,6 +581,49 @@ def test_after_shutdown_spans_are_counted_as_such() -> None:
         assert not processor._backlog.inbox
 
 
+def test_a_shutdown_answers_those_who_flush() -> None:
+    """A flush ends with the shutdown that overtakes it, not with its own time."""
+    wire = Wire()
+    wire.gate.clear()
+    answers: list[bool] = []
+    with pipeline(wire) as processor:
+        record(processor, "span")
+        thread = threading.Thread(target=lambda: answers.append(processor.force_flush(60_000)))
+        thread.start()
+        assert wire.entered.wait(5)
+        assert not processor.shutdown(timeout_s=0.1)
+        thread.join(5)
+        assert answers == [False]
+
+
+def test_two_shutdowns_at_once_end_with_the_earlier_deadline() -> None:
+    """Whoever has less time ends it for both."""
+    wire = Wire()
+    wire.gate.clear()
+    answers: list[bool] = []
+    with pipeline(wire) as processor:
+        record(processor, "span")
+        thread = threading.Thread(target=lambda: answers.append(processor.shutdown(60_000)))
+        thread.start()
+        assert wire.entered.wait(5)
+        assert not processor.shutdown(timeout_s=0.1)
+        thread.join(5)
+        assert answers == [False]
+
+
+def test_beginning_flushes_adds_up_to_nothing() -> None:
+    """However often a flush is begun, with or without spans, nothing grows."""
+    wire = Wire()
+    wire.gate.clear()
+    with pipeline(wire) as processor:
+        for _ in range(1000):
+            processor.begin_flush()
+        record(processor, "span")
+        for _ in range(1000):
+            processor.begin_flush()
+        assert len(processor._worker._waiters) <= 1
+
+
 def test_a_shutdown_without_any_time_counts_everything() -> None:
     """Nothing is lost track of when there is no time at all."""
     wire = Wire()
@@ -647,14 +690,87 @@ def test_a_dropped_processor_delivers_closes_and_vanishes() -> None:
     processor = BridgeProcessor(wire, schedule_delay_s=60)
     processor.export(Span.root("span", None))
     gone = weakref.ref(processor)
-    worker = weakref.ref(processor._worker)
+    working = weakref.ref(processor._worker)
     del processor
     gc.collect()
 
     assert gone() is None
     assert wire.closed.wait(5)
     assert wire.delivered == ["span"]
-    until(lambda: worker() is None)
+    until(lambda: working() is None)
+
+
+# Without a thread
+
+
+@pytest.fixture(name="no_threads")
+def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As late in the exit of Python 3.12 and later."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(worker, "start_new_thread", refuse)
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_flush_and_shutdown_work_on_their_callers_thread() -> None:
+    """Where no thread can be started everything is delivered all the same, retries included."""
+    wire = Wire(RETRY, TOO_LARGE)
+    with pipeline(wire, max_batch_size=4) as processor:
+        record_many(processor, 10)
+        assert processor.stats().queued == 10
+        assert processor.force_flush(timeout_s=5)
+        assert wire.delivered == [f"span {number}" for number in range(10)]
+        record(processor, "last")
+        assert processor.shutdown(timeout_s=5)
+        assert wire.delivered[-1] == "last"
+        assert wire.calls[-2:] == ["flush", "close"]
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_work_on_the_callers_thread_ends_on_time() -> None:
+    """With a receiver that is down: flush keeps the spans, shutdown counts them."""
+    wire = Wire()
+    wire.default = RETRY
+    with pipeline(wire) as processor:
+        record_many(processor, 3)
+        began_s = time.monotonic()
+        assert not processor.force_flush(timeout_s=0.2)
+        assert processor.stats().queued == 3
+        assert not processor.shutdown(timeout_s=0.2)
+        assert 0.4 <= time.monotonic() - began_s < 0.6
+        assert processor.stats() == Stats(3, 0, 0, 0, 3, 0)
+        assert wire.closed.is_set()
+
+
+@pytest.mark.usefixtures("no_threads")
+def test_one_after_the_other_each_has_its_quiet_time() -> None:
+    """A dead receiver does not use up the time of the next one, which cannot work beside it."""
+    dead, alive = Wire(), Wire()
+    dead.default = RETRY
+    with pipeline(dead) as first, pipeline(alive) as second:
+        record(first, "lost")
+        record(second, "kept")
+        assert not endings.end([first.ending, second.ending])
+        assert alive.delivered == ["kept"]
+        assert first.stats() == Stats(1, 0, 0, 0, 1, 0)
+
+
+def test_recording_goes_on_after_work_on_a_callers_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When threads can be started again, the next span starts one."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    wire = Wire()
+    with pipeline(wire, schedule_delay_s=0) as processor:
+        with monkeypatch.context() as patch:
+            patch.setattr(worker, "start_new_thread", refuse)
+            record(processor, "first")
+            assert processor.force_flush(timeout_s=5)
+        record(processor, "second")
+        until(lambda: wire.delivered == ["first", "second"])
 
 
 # What a sender may ask for
