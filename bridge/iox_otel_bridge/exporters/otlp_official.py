@@ -11,14 +11,12 @@ from __future__ import annotations
 
 # What a first request would import, imported now: on the worker of a process that was forked, or
 # that is about to end, an import can wait for ever.
-import encodings.idna  # noqa: F401
 import netrc  # noqa: F401
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import grpc
 import grpc._channel  # noqa: F401
-import grpc.experimental  # noqa: F401
 import requests
 from opentelemetry.exporter.otlp.proto.grpc.exporter import InvalidCompressionValueException
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (

@@ -38,6 +38,8 @@ class Received(NamedTuple):
     request: ExportTraceServiceRequest
     headers: dict[str, str]
     path: str
+    peer: str
+    """The other end of the connection it came by."""
 
     @property
     def spans(self) -> list[SpanMessage]:
@@ -130,7 +132,7 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
 
     def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:
         headers = dict(context.invocation_metadata())
-        self.received.append(Received(request, headers, ""))
+        self.received.append(Received(request, headers, "", context.peer()))
         answer = self.answers.popleft() if self.answers else ExportTraceServiceResponse()
         if answer == "hang":
             self.wait()
@@ -200,7 +202,7 @@ class HttpReceiver(Receiver):
 
             def do_GET(self) -> None:
                 receiver.received.append(
-                    Received(ExportTraceServiceRequest(), {":method": "GET"}, self.path)
+                    Received(ExportTraceServiceRequest(), {}, f"GET {self.path}", "")
                 )
                 self.send_response(200)
                 self.send_header("Content-Length", "0")
@@ -237,7 +239,7 @@ class HttpReceiver(Receiver):
                 body = zlib.decompress(body)
         headers = {key.lower(): value for key, value in handler.headers.items()}
         request = ExportTraceServiceRequest.FromString(body)
-        self.received.append(Received(request, headers, handler.path))
+        self.received.append(Received(request, headers, handler.path, str(handler.client_address)))
         answer = self.answers.popleft() if self.answers else HttpReply()
         if answer == "hang":
             self.wait()

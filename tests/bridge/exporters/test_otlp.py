@@ -335,6 +335,25 @@ def test_interrupt(receiver: Any, sender: OtlpSender) -> None:
     assert sender.send(batch_of(sender), LONG_S) == DELIVERED
 
 
+def test_interrupt_while_a_call_is_being_made(
+    grpc_receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt that comes before there is a call to cancel is not lost."""
+    sender = grpc_receiver.sender()
+    start = sender._exporter.start
+
+    def interrupted_start(body: bytes, timeout_s: float) -> Any:
+        sender.interrupt()
+        return start(body, timeout_s)
+
+    monkeypatch.setattr(sender._exporter, "start", interrupted_start)
+    grpc_receiver.hang()
+    outcome = sender.send(batch_of(sender), LONG_S)
+    sender.close()
+
+    assert outcome == Outcome(Verdict.RETRY, detail="interrupted")
+
+
 def test_interrupt_without_an_attempt(receiver: Any, sender: OtlpSender) -> None:
     """Interrupting nothing does nothing, to later attempts neither."""
     sender.interrupt()

@@ -80,6 +80,15 @@ def test_making_an_exporter_opens_nothing() -> None:
     exporter.close()
 
 
+def test_reconnecting_is_soon_tried_again() -> None:
+    """gRPC waits a second at most between its attempts; how long one may take is left to it."""
+    options = dict(grpc_exporter(None, None)._channel_options)
+
+    assert options["grpc.max_reconnect_backoff_ms"] == 1000  # type: ignore[comparison-overlap]
+    assert "grpc.min_reconnect_backoff_ms" not in options
+    assert "grpc.primary_user_agent" in options
+
+
 def test_defaults() -> None:
     """Without any setting: OpenTelemetry's ports on localhost, gRPC without TLS."""
     by_grpc = grpc_exporter(None, None)
@@ -344,6 +353,9 @@ sender.close()
         "parent 2",
         "parent 3",
     ]
+    peers = {received.spans[0].name: received.peer for received in receiver.received}
+    assert peers["parent 1"] == peers["parent 2"] == peers["parent 3"]
+    assert peers["child, parent's sender"] != peers["parent 1"]
 
 
 def test_fork_before_the_first_span(receiver: Any) -> None:
