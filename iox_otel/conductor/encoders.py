@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import Protocol
 
 import pyarrow as pa
@@ -99,9 +100,9 @@ class PrettyEncoder:
     """A table with borders. Its columns are as wide as their widest value, so it comes last."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._names = [_one_line(name) for name in schema.names]
+        self._names = [_shown(name) for name in schema.names]
         self._rows: list[list[str]] = []
-        self._widths = [len(name) for name in self._names]
+        self._widths = [_width(name) for name in self._names]
         self._free_bytes = MAX_TABLE_BYTES
 
     def encode(self, batch: pa.RecordBatch) -> bytes:
@@ -110,11 +111,10 @@ class PrettyEncoder:
         Raises:
             BadRequestError: there are too many to keep.
         """
-        columns = [list(map(_one_line, text_values(column))) for column in batch.columns]
+        columns = [list(map(_shown, text_values(column))) for column in batch.columns]
         for index, column in enumerate(columns):
-            lengths = [len(cell) for cell in column]
-            self._widths[index] = max(self._widths[index], max(lengths, default=0))
-            self._free_bytes -= sum(lengths) + _CELL_BYTES * len(lengths)
+            self._widths[index] = max(self._widths[index], max(map(_width, column), default=0))
+            self._free_bytes -= sum(map(len, column)) + _CELL_BYTES * len(column)
         if self._free_bytes < 0:
             raise BadRequestError(
                 "the result is too large for format pretty; jsonl, csv and parquet are streamed"
@@ -125,14 +125,18 @@ class PrettyEncoder:
     def finish(self) -> bytes:
         """Return the whole table."""
         rule = "+" + "+".join("-" * (width + 2) for width in self._widths) + "+"
-        lines = [rule, self._line(self._names), rule, *map(self._line, self._rows)]
+        lines = [rule, *self._lines(self._names), rule]
+        for row in self._rows:
+            lines += self._lines(row)
         if self._rows:
             lines.append(rule)
         return _utf8("\n".join(lines))
 
-    def _line(self, cells: list[str]) -> str:
-        padded = (cell.ljust(width) for cell, width in zip(cells, self._widths, strict=True))
-        return "| " + " | ".join(padded) + " |"
+    def _lines(self, cells: list[str]) -> Iterator[str]:
+        """Return the lines of a row: as many as its highest cell has."""
+        for parts in zip_longest(*(cell.split("\n") for cell in cells), fillvalue=""):
+            padded = (part.ljust(width) for part, width in zip(parts, self._widths, strict=True))
+            yield "| " + " | ".join(padded) + " |"
 
 
 class ParquetEncoder:
@@ -177,15 +181,19 @@ class _Sink(io.BytesIO):
 
 
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))} | {
-    ord("\n"): "\\n",
     ord("\r"): "\\r",
     ord("\t"): "\\t",
 }
+del _CONTROLS[ord("\n")]
 
 
-def _one_line(text: str) -> str:
-    """Return *text* so that it breaks no table and commands no terminal."""
-    return text if text.isprintable() else text.translate(_CONTROLS)
+def _shown(text: str) -> str:
+    """Return *text* so that it commands no terminal; a line feed at its end is left out."""
+    return text if text.isprintable() else text.translate(_CONTROLS).rstrip("\n")
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.split("\n"))) if "\n" in text else len(text)
 
 
 def _utf8(text: str) -> bytes:

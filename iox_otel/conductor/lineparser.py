@@ -13,9 +13,9 @@ protocol reference, and this module does not:
 Cutting a text into lines, comments and precisions, which it does not do, are in `lines` and
 `lineprotocol`.
 
-Left as it is: `.5` and `5.` are taken as floats, an unescaped `=` in a tag value or `,` in a field
-key is an error, so is the smallest 64-bit time, and so are a measurement and tags that have more
-than 65,535 bytes together.
+Left as it is: `.5` and `5.` are taken as floats; an unescaped `=` in a tag value or `,` in a field
+key is an error, so is a time beyond ±9223372036854775806 (the reference's documented range, though
+it takes all of 64 bits), and so are a measurement and tags of more than 65,535 bytes together.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ The spans are the reference's: `query_planning` with `sql_to_logical_plan` and
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -44,16 +44,16 @@ class Plan(NamedTuple):
 
 
 def plan_query(
-    tables: Mapping[str, list[pa.RecordBatch]],
+    snapshot: Callable[[], Mapping[str, list[pa.RecordBatch]]],
     sql: str,
     *,
     parameters: Mapping[str, Any] | None = None,
     recorder: SpanRecorder,
 ) -> Plan:
-    """Plan *sql*, one statement that only reads, over *tables*. Blocks: for another thread.
+    """Plan *sql*, one statement that only reads. Blocks: for another thread.
 
     Args:
-        tables: the batches of each, at least one.
+        snapshot: returns the tables to read, by name, with at least one batch each.
         sql: may hold placeholders such as `$name`.
         parameters: their values.
         recorder: gets a child span "query_planning" with the two steps of it.
@@ -63,7 +63,7 @@ def plan_query(
         QueryEngineError: the planner broke.
     """
     with recorder.child("query_planning") as planning:
-        session = _session(tables)
+        session = _session(snapshot())
         with planning.child("sql_to_logical_plan"), _translated_errors():
             check_chains(sql)
             frame = session.sql_with_options(sql, _READ_ONLY, param_values=dict(parameters or {}))

@@ -84,7 +84,7 @@ class QueryApi:
 
 
 def _plan(database: Database, sql: str, values: Mapping[str, Any], recorder: SpanRecorder) -> Plan:
-    return plan_query(database.snapshot(), sql, parameters=values, recorder=recorder)
+    return plan_query(database.snapshot, sql, parameters=values, recorder=recorder)
 
 
 def _encoder(form: Format, schema: pa.Schema) -> Encoder:

@@ -190,6 +190,7 @@ def test_many_rows(database: Database) -> None:
     assert sum(batch.num_rows for batch in after) == count + 1
     assert before[0]["f"][1].as_py() == 1.0  # a snapshot stays as it was
     assert after[0]["f"][1].as_py() == -1.0
+    assert after[1].schema == after[2].schema  # its rows are as they were, its columns are not
     assert after[2]["g"].to_pylist() == [None] * 5 + [1]
 
 

@@ -36,13 +36,13 @@ def encoded(form: Format, batches: list[pa.RecordBatch]) -> bytes:
         (Format.CSV, 'name,f\na,1.0\n,2.5\n"x, ""y""\n",\n', "name,f\n"),
         (
             Format.PRETTY,
-            "+----------+-----+\n"
-            "| name     | f   |\n"
-            "+----------+-----+\n"
-            "| a        | 1.0 |\n"
-            "|          | 2.5 |\n"
-            '| x, "y"\\n |     |\n'
-            "+----------+-----+",
+            "+--------+-----+\n"
+            "| name   | f   |\n"
+            "+--------+-----+\n"
+            "| a      | 1.0 |\n"
+            "|        | 2.5 |\n"
+            '| x, "y" |     |\n'
+            "+--------+-----+",
             "+------+---+\n| name | f |\n+------+---+",
         ),
     ],
@@ -66,6 +66,17 @@ def test_parquet() -> None:
 
     assert table == pa.Table.from_batches(BATCHES)
     assert empty.schema == SCHEMA
+
+
+def test_tables_with_higher_rows() -> None:
+    """A value of several lines, such as a query plan, makes its row as high."""
+    batch = pa.RecordBatch.from_pylist([{"name": "a\n  bcdef\n", "f": 1.0}], schema=SCHEMA)
+
+    assert encoded(Format.PRETTY, [batch]).decode().splitlines()[3:] == [
+        "| a       | 1.0 |",
+        "|   bcdef |     |",
+        "+---------+-----+",
+    ]
 
 
 def test_tables_command_no_terminal() -> None:

@@ -285,7 +285,7 @@ VALUES = st.one_of(
     st.booleans(),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=50),
 )
-TIMES = st.integers(-(2**63) + 1, 2**63 - 1)
+TIMES = st.integers(-(2**63) + 2, 2**63 - 2)
 
 
 def escaped(name: str, specials: str) -> str:
