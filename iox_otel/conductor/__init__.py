@@ -1,0 +1,1 @@
+"""The server behind `iox-otel run`: a small database that speaks InfluxDB 3, and is traced."""
