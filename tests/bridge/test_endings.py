@@ -374,6 +374,25 @@ def test_a_forked_child_delivers_its_own_spans_at_its_exit(tmp_path: Path) -> No
     assert ended.spans == ["child", "parent"]
 
 
+def test_a_forked_child_does_not_wait_for_what_only_the_parent_delivers(tmp_path: Path) -> None:
+    """A worker that outlives its processor, trying on, is the parent's; its spans are lost once."""
+    ended = run(
+        tmp_path,
+        FORKING
+        + textwrap.dedent("""
+        dead = BridgeProcessor(Dead, name="dead", schedule_delay_s=0)
+        record(dead, "lost")
+        del dead
+        if os.fork() == 0:
+            sys.exit(0)
+        os.wait()
+        """),
+    )
+
+    assert ended.status == 0
+    assert ended.stderr.count("dead: 1 of 1 spans were lost") == 1
+
+
 def test_a_forked_child_dies_of_sigterm_with_its_spans_delivered(tmp_path: Path) -> None:
     """The handler is inherited; it ends the child with the child's queue."""
     ended = run(

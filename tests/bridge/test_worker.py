@@ -468,6 +468,21 @@ def test_a_sender_that_forgets_a_span_does_not_unbalance_the_counters() -> None:
         assert processor.stats() == Stats(3, 2, 0, 1, 0, 0)
 
 
+def test_a_sender_that_counts_a_span_twice_does_not_unbalance_the_counters() -> None:
+    """Batches of more spans than were given are not believed."""
+
+    class Doubling(Wire):
+        def encode(self, spans: Sequence[AnySpan]) -> Iterable[Batch]:
+            return [*super().encode(spans), *super().encode(spans)]
+
+    wire = Doubling()
+    with pipeline(wire) as processor:
+        record(processor, "a", "b")
+        assert not processor.force_flush(timeout_s=5)
+        assert wire.delivered == []
+        assert processor.stats() == Stats(2, 0, 0, 2, 0, 0)
+
+
 def test_failures_are_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:
     """A hundred failures of a kind make one line, not a hundred."""
     wire = Wire(*[FATAL] * 100)
