@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from random import Random
+
+# The SDK's own batch processor suppresses instrumentation by this key; it has no public name.
+from opentelemetry.context import (
+    _SUPPRESS_INSTRUMENTATION_KEY,  # noqa: PLC2701
+    attach,
+    detach,
+    set_value,
+)
 
 from .backlog import Backlog
 from .notices import Notices
@@ -206,3 +215,13 @@ def _checked(outcome: Outcome) -> Outcome:
     verdict, rejected, retry_after_s, detail = outcome
     after_s = None if retry_after_s is None else float(retry_after_s)
     return Outcome(Verdict(verdict), int(rejected), after_s, detail)
+
+
+@contextmanager
+def suppressed_instrumentation() -> Iterator[None]:
+    """Let what an exporter does go untraced, inside the block: tracing it would never end."""
+    token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    try:
+        yield
+    finally:
+        detach(token)

@@ -6,22 +6,13 @@ import math
 import threading
 from _thread import start_new_thread  # noqa: PLC2701  a Thread takes locks when it starts
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from threading import Lock, get_ident
 from time import monotonic
 from typing import NamedTuple
 
-# The SDK's own batch processor suppresses instrumentation by this key; it has no public name.
-from opentelemetry.context import (
-    _SUPPRESS_INSTRUMENTATION_KEY,  # noqa: PLC2701
-    attach,
-    detach,
-    set_value,
-)
-
 from .backlog import NEVER, Backlog
-from .delivery import Delivery
+from .delivery import Delivery, suppressed_instrumentation
 from .notices import Notices
 from .sender import AnySpan
 from .waiter import MAX_WAIT_S, Waiter
@@ -223,7 +214,7 @@ class Worker:
         try:
             waiter.began_s = monotonic()
             self._ident = get_ident()
-            with _suppressed_instrumentation():
+            with suppressed_instrumentation():
                 self._run(waiter)
         finally:
             self._ident = None
@@ -238,7 +229,7 @@ class Worker:
         self._ident = get_ident()
         try:
             threading.current_thread().name = self._name
-            with _suppressed_instrumentation():
+            with suppressed_instrumentation():
                 while not self.over:
                     self._run_contained()
         finally:
@@ -353,13 +344,3 @@ class Worker:
             each.tell(flushed and lost == each.told)
             if each.told is not None:
                 self._told = max(self._told, lost)
-
-
-@contextmanager
-def _suppressed_instrumentation() -> Iterator[None]:
-    """What an exporter does is not to be traced: that would never end."""
-    token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
-    try:
-        yield
-    finally:
-        detach(token)
