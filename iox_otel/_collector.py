@@ -80,33 +80,53 @@ class FanOutTraceCollector:
 
         Blocks for the time given at most.
         """
-        return self._together("force_flush", timeout_millis, timeout_s)
+        return self._together(("force_flush",), timeout_millis, timeout_s)
+
+    def flush_before_exit(
+        self, timeout_millis: int = 30_000, *, timeout_s: float | None = None
+    ) -> bool:
+        """As `force_flush`; collectors that know when to give up before an exit do so."""
+        return self._together(("flush_before_exit", "force_flush"), timeout_millis, timeout_s)
 
     def shutdown(self, timeout_millis: int = 30_000, *, timeout_s: float | None = None) -> bool:
         """As `force_flush`, and shut them down."""
-        return self._together("shutdown", timeout_millis, timeout_s)
+        return self._together(("shutdown",), timeout_millis, timeout_s)
 
-    def _together(self, method: str, timeout_millis: int, timeout_s: float | None) -> bool:
-        """Call *method* of each collector on a thread of its own: a dead one delays no other."""
+    def _together(
+        self, methods: Sequence[str], timeout_millis: int, timeout_s: float | None
+    ) -> bool:
+        """Call the first of *methods* that each collector has, on a thread of its own: a dead
+        collector delays no other."""
         from threading import Thread
 
         if timeout_s is not None:
             timeout_millis = int(timeout_s * 1000)
         deadline_ns = _clock.monotonic_ns() + timeout_millis * 1_000_000
-        calls = [
-            call for collector in self.collectors if (call := getattr(collector, method, None))
-        ]
         answers: list[bool] = []
 
         def ask(call: Callable[[int], bool]) -> None:
             try:
                 answers.append(call(timeout_millis))
             except Exception:
-                _report.report(f"{method} of a trace collector raised")
+                _report.report("the flush or shutdown of a trace collector raised")
 
+        calls = [call for each in self.collectors if (call := _first_of(methods, each))]
         threads = [Thread(target=ask, args=(call,), daemon=True) for call in calls]
+        started = []
         for thread in threads:
-            thread.start()
-        for thread in threads:
+            try:
+                thread.start()
+                started.append(thread)
+            except RuntimeError:  # the interpreter ends and takes no more threads
+                thread.run()
+        for thread in started:
             thread.join(max(0.0, (deadline_ns - _clock.monotonic_ns()) / 1e9))
         return len(answers) == len(calls) and all(answers)
+
+
+def _first_of(methods: Sequence[str], collector: TraceCollector) -> Callable[[int], bool] | None:
+    for method in methods:
+        call: Callable[[int], bool] | None = getattr(collector, method, None)
+        if call is not None:
+            return call
+    return None

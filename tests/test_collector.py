@@ -129,6 +129,33 @@ def test_fan_out_flush_keeps_its_deadline_beside_a_hanging_collector() -> None:
     assert took_s < 2
 
 
+def test_fan_out_flushes_as_each_can_before_an_exit() -> None:
+    """Collectors that know when to give up are asked that way, the others as ever."""
+
+    class Exiting(Flushable):
+        def flush_before_exit(self, timeout_millis: int) -> bool:
+            self.asked.append(-timeout_millis)
+            return True
+
+    exiting, plain = Exiting(True), Flushable(True)
+
+    assert FanOutTraceCollector([exiting, plain]).flush_before_exit(timeout_s=0.5) is True
+    assert (exiting.asked, plain.asked) == ([-500], [500])
+
+
+def test_fan_out_flushes_in_turn_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Late in the interpreter's exit the collectors are flushed all the same."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    first, second = Flushable(True), Flushable(True)
+
+    assert FanOutTraceCollector([first, second]).force_flush(100) is True
+    assert first.asked == second.asked == [100]
+
+
 def test_fan_out_flush_contains_a_collector_that_raises() -> None:
     """An exception in a collector's flush is an answer of False."""
 

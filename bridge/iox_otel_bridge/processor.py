@@ -121,6 +121,17 @@ class BridgeProcessor(SpanProcessor):
         """
         return self._worker.flush(monotonic() + _seconds(timeout_millis, timeout_s))
 
+    def flush_before_exit(
+        self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
+    ) -> bool:
+        """As `force_flush`, but give up as an exit does: `exit_quiet_s` after the last accepted
+        batch, and `exit_timeout_s` after the call.
+
+        For a server's own way of ending, which should not take longer because a receiver is dead.
+        """
+        wait_s = min(_seconds(timeout_millis, timeout_s), self._timing.exit_timeout_s)
+        return self._worker.flush(monotonic() + wait_s, quiet_s=self._timing.exit_quiet_s)
+
     def shutdown(  # type: ignore[override]  # the SDK's returns None, and nobody minds an answer
         self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
     ) -> bool:

@@ -133,14 +133,16 @@ class Worker:
         """Return the monotonic time of the last accepted batch."""
         return self.delivery.accepted_s
 
-    def flush(self, deadline_s: float) -> bool:
-        """Wait until all that was recorded is delivered, until *deadline_s*; True if it was.
+    def flush(self, deadline_s: float, *, quiet_s: float = math.inf) -> bool:
+        """Wait until all that was recorded is delivered; True if it was.
+
+        The wait ends at *deadline_s*, or *quiet_s* after the last accepted batch.
 
         A loss makes one answer False, not all that follow.
         """
         if self.over or self._ident == get_ident():  # there, the exporter itself asks
             return self.over and self._kept
-        waiter = self._flush_waiter(deadline_s)
+        waiter = self._flush_waiter(deadline_s, quiet_s)
         self._waiters.append(waiter)
         self._hasten()
         if self.over:  # since the line above: perhaps nobody saw the waiter
@@ -190,10 +192,15 @@ class Worker:
         else:
             self.rouse()
 
-    def _flush_waiter(self, deadline_s: float) -> Waiter:
+    def _flush_waiter(self, deadline_s: float, quiet_s: float = math.inf) -> Waiter:
         backlog = self.backlog
         return Waiter(
-            deadline_s, target=backlog.admitted(), refused=backlog.refused(), told=self._told
+            deadline_s,
+            target=backlog.admitted(),
+            refused=backlog.refused(),
+            told=self._told,
+            quiet_s=quiet_s,
+            accepted_s=self.accepted_s,
         )
 
     def _hasten(self) -> None:

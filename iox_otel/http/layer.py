@@ -197,7 +197,9 @@ class TraceLayer:
     def _flushing(self, scope: Scope, send: Send) -> Send:
         """Return *send*, with a flush before the server hears that the application has ended."""
         scope[_KEY] = None
-        force_flush = getattr(self._collector, "force_flush", None)
+        force_flush = getattr(self._collector, "flush_before_exit", None) or getattr(
+            self._collector, "force_flush", None
+        )
         if force_flush is None:
             return send
 

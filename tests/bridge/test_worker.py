@@ -513,6 +513,22 @@ def test_flush_ends_on_time_with_a_blocked_sender() -> None:
         assert processor.stats() == Stats(3, 3, 0, 0, 0, 0)
 
 
+def test_a_flush_before_an_exit_gives_up_on_a_dead_receiver() -> None:
+    """It waits no longer than an exit does, however long it may."""
+    wire = Wire()
+    wire.default = RETRY
+    with pipeline(wire) as processor:
+        record(processor, "foo")
+        start_s = time.monotonic()
+
+        assert not processor.flush_before_exit(timeout_s=30)
+
+        assert 0.7 < time.monotonic() - start_s < 3
+        wire.default = DELIVERED
+        assert processor.flush_before_exit(timeout_s=30)
+    assert wire.delivered == ["foo"]
+
+
 def test_flush_does_not_wait_for_what_came_after_it() -> None:
     """A flush ends although other threads record without a pause."""
     wire = Wire()

@@ -52,6 +52,20 @@ def test_the_collector_is_flushed_before_the_server_hears_of_the_end(bench: Any)
     assert thread != threading.get_ident()
 
 
+def test_a_collector_that_knows_when_to_give_up_is_flushed_that_way(bench: Any) -> None:
+    """A server does not take longer to end because a receiver is dead."""
+
+    class Exiting(Flushable):
+        def flush_before_exit(self, *, timeout_s: float) -> bool:
+            self.flushes.append((-timeout_s, 0))
+            return True
+
+    collector = Exiting()
+    bench.run(ending, type="lifespan", layer={"collector": collector, "flush_timeout_s": 2.0})
+
+    assert collector.flushes == [(-2.0, 0)]
+
+
 def test_a_failed_shutdown_flushes_too(bench: Any) -> None:
     """The spans of an application that ends badly are worth the most."""
     collector = Flushable()
