@@ -61,6 +61,10 @@ class RingBufferTraceCollector:
                 continue
 
 
+DEFAULT_TIMEOUT_MS = 30_000
+_LONGEST_TIMEOUT_MS = 86_400_000
+
+
 class FanOutTraceCollector:
     """Hands each span to all of *collectors*; one that fails does not keep it from the rest."""
 
@@ -75,52 +79,59 @@ class FanOutTraceCollector:
             except Exception:
                 _report.report("a trace collector raised, its span is lost")
 
-    def force_flush(self, timeout_millis: int = 30_000, *, timeout_s: float | None = None) -> bool:
+    def force_flush(
+        self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
+    ) -> bool:
         """Flush all collectors that can be, at the same time; True if each delivered everything.
 
-        Blocks for the time given at most.
+        They are called with milliseconds, as the SDK calls its processors. Blocks for the time
+        given at most.
+
+        Args:
+            timeout_millis: how long to wait at most; None is the default as well.
+            timeout_s: the same in seconds, instead.
         """
         return self._together(("force_flush",), timeout_millis, timeout_s)
 
     def flush_before_exit(
-        self, timeout_millis: int = 30_000, *, timeout_s: float | None = None
+        self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
     ) -> bool:
         """As `force_flush`; collectors that know when to give up before an exit do so."""
         return self._together(("flush_before_exit", "force_flush"), timeout_millis, timeout_s)
 
-    def shutdown(self, timeout_millis: int = 30_000, *, timeout_s: float | None = None) -> bool:
+    def shutdown(
+        self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
+    ) -> bool:
         """As `force_flush`, and shut them down."""
         return self._together(("shutdown",), timeout_millis, timeout_s)
 
     def _together(
-        self, methods: Sequence[str], timeout_millis: int, timeout_s: float | None
+        self, methods: Sequence[str], timeout_millis: float | None, timeout_s: float | None
     ) -> bool:
         """Call the first of *methods* that each collector has, on a thread of its own: a dead
         collector delays no other."""
         from threading import Thread
 
-        if timeout_s is not None:
-            timeout_millis = int(timeout_s * 1000)
-        deadline_ns = _clock.monotonic_ns() + timeout_millis * 1_000_000
+        deadline_ns = _clock.monotonic_ns() + _milliseconds(timeout_millis, timeout_s) * 1_000_000
         answers: list[bool] = []
 
         def ask(call: Callable[[int], bool]) -> None:
             try:
-                answers.append(call(timeout_millis))
+                answers.append(call(_milliseconds_until(deadline_ns)))
             except Exception:
                 _report.report("the flush or shutdown of a trace collector raised")
 
         calls = [call for each in self.collectors if (call := _first_of(methods, each))]
-        threads = [Thread(target=ask, args=(call,), daemon=True) for call in calls]
-        started = []
-        for thread in threads:
+        threads = []
+        for call in calls:
+            thread = Thread(target=ask, args=(call,), daemon=True)
             try:
                 thread.start()
-                started.append(thread)
+                threads.append(thread)
             except RuntimeError:  # the interpreter ends and takes no more threads
-                thread.run()
-        for thread in started:
-            thread.join(max(0.0, (deadline_ns - _clock.monotonic_ns()) / 1e9))
+                ask(call)
+        for thread in threads:
+            thread.join(_milliseconds_until(deadline_ns) / 1000)
         return len(answers) == len(calls) and all(answers)
 
 
@@ -130,3 +141,16 @@ def _first_of(methods: Sequence[str], collector: TraceCollector) -> Callable[[in
         if call is not None:
             return call
     return None
+
+
+def _milliseconds(timeout_millis: float | None, timeout_s: float | None) -> int:
+    if timeout_s is not None:
+        timeout_millis = timeout_s * 1000
+    elif timeout_millis is None:
+        timeout_millis = DEFAULT_TIMEOUT_MS
+    # NaN compares with nothing and comes out as 0.
+    return int(min(timeout_millis, _LONGEST_TIMEOUT_MS)) if timeout_millis > 0 else 0
+
+
+def _milliseconds_until(deadline_ns: int) -> int:
+    return max(0, (deadline_ns - _clock.monotonic_ns()) // 1_000_000)

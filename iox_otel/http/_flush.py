@@ -10,7 +10,8 @@ from iox_otel._report import report
 
 
 async def flush(force_flush: Callable[..., object], *, timeout_s: float) -> None:
-    """Call `force_flush(timeout_s=…)` on a thread and wait for it, *timeout_s* at most.
+    """Call *force_flush*, with milliseconds as the SDK calls its processors, on a thread, and wait
+    for it, *timeout_s* at most.
 
     Works on asyncio and on trio; without either there is no loop to keep going, and it is called
     on this thread. Never raises, but for the cancellation of the caller.
@@ -58,6 +59,6 @@ async def _on_asyncio(asyncio, loop, work: Callable[[], None], timeout_s: float)
 
 def _contained(force_flush: Callable[..., object], timeout_s: float) -> None:
     try:
-        force_flush(timeout_s=timeout_s)
+        force_flush(int(timeout_s * 1000))
     except Exception:
         report("the flush of a trace collector raised")

@@ -19,14 +19,14 @@ class Flushable:
     """A collector that notes its flushes, and the thread they run on."""
 
     def __init__(self) -> None:
-        self.flushes: list[tuple[float | None, int]] = []
+        self.flushes: list[tuple[int, int]] = []
 
     def export(self, span: Any) -> None:
         """Keep nothing."""
 
-    def force_flush(self, timeout_millis: int = 30_000, *, timeout_s: float | None = None) -> bool:
-        """Note the flush."""
-        self.flushes.append((timeout_s, threading.get_ident()))
+    def force_flush(self, timeout_millis: int) -> bool:
+        """Note the flush; called as the SDK calls its processors."""
+        self.flushes.append((timeout_millis, threading.get_ident()))
         return True
 
 
@@ -47,8 +47,8 @@ def test_the_collector_is_flushed_before_the_server_hears_of_the_end(bench: Any)
     bench.run(ending, type="lifespan", send=send, layer={"collector": collector})
 
     assert flushes_at == [("lifespan.startup.complete", 0), ("lifespan.shutdown.complete", 1)]
-    [(timeout_s, thread)] = collector.flushes
-    assert timeout_s == 5.0
+    [(timeout_millis, thread)] = collector.flushes
+    assert timeout_millis == 5_000
     assert thread != threading.get_ident()
 
 
@@ -56,14 +56,14 @@ def test_a_collector_that_knows_when_to_give_up_is_flushed_that_way(bench: Any) 
     """A server does not take longer to end because a receiver is dead."""
 
     class Exiting(Flushable):
-        def flush_before_exit(self, *, timeout_s: float) -> bool:
-            self.flushes.append((-timeout_s, 0))
+        def flush_before_exit(self, timeout_millis: int) -> bool:
+            self.flushes.append((-timeout_millis, 0))
             return True
 
     collector = Exiting()
     bench.run(ending, type="lifespan", layer={"collector": collector, "flush_timeout_s": 2.0})
 
-    assert collector.flushes == [(-2.0, 0)]
+    assert collector.flushes == [(-2_000, 0)]
 
 
 def test_a_failed_shutdown_flushes_too(bench: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_failed_shutdown_flushes_too(bench: Any) -> None:
 
     bench.run(app, type="lifespan", layer={"collector": collector, "flush_timeout_s": 0.5})
 
-    assert [timeout_s for timeout_s, _ in collector.flushes] == [0.5]
+    assert [timeout_millis for timeout_millis, _ in collector.flushes] == [500]
 
 
 def test_layers_inside_each_other_flush_once(bench: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_flush_that_hangs_is_left_behind() -> None:
                 await asyncio.sleep(0)
 
         ticking = asyncio.create_task(tick())
-        await flush(lambda timeout_s: release.wait(30), timeout_s=0.2)
+        await flush(lambda timeout_millis: release.wait(30), timeout_s=0.2)
         ticking.cancel()
         # Not one of asyncio's own threads, which the end of the loop would wait for.
         assert [each.daemon for each in threading.enumerate() if "flush" in each.name] == [True]
@@ -137,7 +137,7 @@ def test_a_flush_that_ends_after_its_loop_harms_nobody() -> None:
     release = threading.Event()
     flushed = threading.Event()
 
-    def force_flush(timeout_s: float) -> None:
+    def force_flush(timeout_millis: int) -> None:
         release.wait(30)
         flushed.set()
 
@@ -158,4 +158,4 @@ def test_without_a_loop_the_flush_is_a_call() -> None:
     with pytest.raises(StopIteration):
         flush(collector.force_flush, timeout_s=1.0).send(None)
 
-    assert collector.flushes == [(1.0, threading.get_ident())]
+    assert collector.flushes == [(1_000, threading.get_ident())]

@@ -164,7 +164,7 @@ def test_the_end_of_the_server_flushes() -> None:
     flushed: list[int] = []
 
     class Flushable(CapturingTraceCollector):
-        def force_flush(self, *, timeout_s: float) -> bool:
+        def force_flush(self, timeout_millis: int) -> bool:
             flushed.append(len(self.spans))
             return True
 
