@@ -59,8 +59,9 @@ def wait_for_url(server: subprocess.Popen[bytes], log: Path) -> str:
 def database(url: str, *arguments: str) -> None:
     """Run `iox-otel database`, showing command and answer; the demo ends if it fails."""
     command = ["database", *arguments]
-    say(command)
-    environment = {**os.environ, "IOX_ADDR": url}
+    server = {"IOX_ADDR": url}
+    say(command, server)
+    environment = {**os.environ, **server}
     subprocess.run([IOX_OTEL, *command], env=environment, check=True, timeout=STEP_TIMEOUT_S)
 
 
