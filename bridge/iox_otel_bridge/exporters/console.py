@@ -82,13 +82,13 @@ class ConsoleSender(Sender):
         return self._records(spans) if is_tree else self._lines(spans)
 
     def _records(self, spans: Sequence[AnySpan]) -> Iterator[Batch]:
-        records = tuple(slim(self._record(span)) for span in spans)
+        records = tuple(self._record(span) for span in spans)
         if records:
             yield Batch(records, len(records), sum(map(byte_count_of, records)))
 
     def _record(self, span: AnySpan) -> SpanRecord:
         try:
-            return record_of(span, self._resource)
+            return slim(record_of(span, self._resource))
         except Exception:  # a span class of somebody's that cannot be read
             return _unreadable(span)
 
@@ -180,19 +180,25 @@ class ConsoleSender(Sender):
         """Write *traces* as trees. Raises what the stream raises; the rest of them is lost then."""
         for place, trace in enumerate(traces):
             try:
-                self._write(self._rendered(trace), trace.span_count, deadline_s)
+                text = self._drawn(trace, self._writer.stream())
+                self._write(text, trace.span_count, deadline_s)
             except Exception:
                 self._lost += sum(lost.span_count for lost in traces[place:])
                 raise
 
-    def _rendered(self, trace: FinishedTrace) -> str:
-        view = render_trace(
-            trace.spans,
-            omitted=trace.omitted,
-            note=_note(trace),
-            parent_names=trace.parent_names,
-        )
-        return _rendered(view, self._writer.stream())
+    def _drawn(self, trace: FinishedTrace, stream: TextIO) -> str:
+        """Return *trace* as text; one that cannot be drawn is lost, says so, and costs no other."""
+        try:
+            view = render_trace(
+                trace.spans,
+                omitted=trace.omitted,
+                note=_note(trace),
+                parent_names=trace.parent_names,
+            )
+            return _rendered(view, stream)
+        except Exception as exc:
+            self._lost += trace.span_count
+            return f"a trace cannot be drawn ({type(exc).__name__}), spans: {trace.span_count}\n"
 
     def _write(self, text: str, span_count: int, deadline_s: float) -> None:
         self._writer.write(text, max(0.0, deadline_s - self._clock()))

@@ -26,7 +26,7 @@ from opentelemetry.trace import SpanContext as OtelSpanContext
 from iox_otel import Span, SpanContext
 from iox_otel.tree import SpanRecord
 from iox_otel_bridge.exporters.console import ConsoleFormat, ConsoleSender
-from iox_otel_bridge.sender import AnySpan, Verdict
+from iox_otel_bridge.sender import AnySpan, Batch, Verdict
 
 LONG_S = 20.0
 RESOURCE = Resource({"service.name": "shop"})
@@ -460,6 +460,23 @@ def test_unreadable_span(stream: io.StringIO) -> None:
         assert console.flush(1)
         assert "<unreadable Odd>" in stream.getvalue()
         assert "good" in stream.getvalue()
+
+
+def test_trace_that_cannot_be_drawn(stream: io.StringIO) -> None:
+    """A trace whose drawing fails costs no other trace; it is named, and `flush` says False."""
+    console = sender(stream)
+    (batch,) = console.encode([root("before"), root("odd"), root("after")])
+    assert isinstance(batch.payload, tuple)
+    before, odd, after = batch.payload
+    odd = odd._replace(name=b"odd")
+    console.send(Batch((before, odd, after), 3, 1), 1)
+
+    assert not console.flush(1)
+
+    assert "a trace cannot be drawn (" in stream.getvalue()
+    assert "before" in stream.getvalue()
+    assert "after" in stream.getvalue()
+    assert console.flush(1)
 
 
 def test_very_large_trace(stream: io.StringIO) -> None:
