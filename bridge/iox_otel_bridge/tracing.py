@@ -81,7 +81,8 @@ class Tracing:
         """Deliver all that was recorded; blocks for the time given at most.
 
         Returns:
-            Whether everything recorded before the call was delivered.
+            Whether everything recorded before the call was delivered. A loss makes one answer
+            False, not all that follow.
         """
         return self.collector is None or self.collector.force_flush(timeout_s=timeout_s)
 
@@ -109,8 +110,9 @@ class Tracing:
         """Let the rest of the process take part; to be called once, at its start.
 
         OpenTelemetry's global propagator becomes `propagator`. With an exporter, its global
-        TracerProvider becomes one whose spans go the same way as native ones (they join traces and
-        never start any), and SIGTERM delivers what is queued before it does what it did so far.
+        TracerProvider becomes one whose spans go the same way as native ones, and SIGTERM delivers
+        what is queued before it does what it did so far. OpenTelemetry's spans never start a trace:
+        they are recorded where its current context carries a sampled one.
         A provider that is set already stays, with a warning.
         """
         if self._installed:
