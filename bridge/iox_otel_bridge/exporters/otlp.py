@@ -76,8 +76,10 @@ class OtlpSender(Sender):
         try:
             outcome = self._attempt(payload, batch.span_count, timeout_s)
         except Exception as error:  # its text may hold headers
-            return Outcome(Verdict.FATAL, detail=type(error).__name__)
-        return outcome._replace(detail=self._redact(outcome.detail))
+            outcome = Outcome(Verdict.FATAL, detail=type(error).__name__)
+        if not outcome.detail:
+            return outcome
+        return outcome._replace(detail=f"{self.endpoint}: {self._redact(outcome.detail)}")
 
     @abstractmethod
     def _attempt(self, body: bytes, span_count: int, timeout_s: float) -> Outcome: ...

@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from http.client import BadStatusLine
 from typing import NamedTuple
 
 import grpc
@@ -45,6 +46,8 @@ _RETRYABLE_GRPC = frozenset(
 _SIZE_CODES = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OUT_OF_RANGE)
 # In turn: C++ and Go; Java and .NET; Rust.
 _TOO_LARGE = re.compile(r"larger than max|exceeds (the )?maximum|length too large", re.IGNORECASE)
+# What gRPC's implementation says of a server that answers in HTTP/1.
+_NOT_GRPC = re.compile(r"http1\.x server|expected SETTINGS frame", re.IGNORECASE)
 _DAY_S = 86_400.0
 _PROTOBUF = "application/x-protobuf"
 
@@ -87,6 +90,8 @@ def grpc_failure(
 ) -> Outcome:
     """Return the outcome of a call that did not end OK."""
     detail = f"{code.name}: {details}"
+    if _NOT_GRPC.search(details):
+        detail += _hint("HTTP", "http/protobuf")
     if code in _SIZE_CODES and _TOO_LARGE.search(details):
         return Outcome(Verdict.TOO_LARGE, detail=detail)
     retry_info = _retry_info(trailers)
@@ -125,7 +130,14 @@ def http_failure(error: OSError) -> Outcome:
     # The exceptions around it repeat the URL, in which there may be secrets.
     while (inner := cause.__cause__ or cause.__context__) is not None:
         cause = inner
-    return Outcome(Verdict.RETRY, detail=f"{type(cause).__name__}: {cause}")
+    detail = f"{type(cause).__name__}: {cause}"
+    if isinstance(cause, ConnectionResetError | BadStatusLine):  # what gRPC's servers do to HTTP/1
+        detail += _hint("gRPC", "grpc")
+    return Outcome(Verdict.RETRY, detail=detail)
+
+
+def _hint(spoken: str, protocol: str) -> str:
+    return f" (if that port is for {spoken}: TRACES_EXPORTER_OTLP_PROTOCOL={protocol})"
 
 
 def _http_success(answer: HttpAnswer, span_count: int) -> Outcome:

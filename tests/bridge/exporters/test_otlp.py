@@ -104,7 +104,7 @@ def test_warning_of_a_full_success(receiver: Any, sender: OtlpSender) -> None:
     receiver.reject(0, "please upgrade")
 
     outcome = sender.send(batch_of(sender), LONG_S)
-    assert outcome == Outcome(Verdict.DELIVERED, detail="please upgrade")
+    assert outcome == Outcome(Verdict.DELIVERED, detail=f"{sender.endpoint}: please upgrade")
 
 
 def test_throttling(receiver: Any, sender: OtlpSender) -> None:
@@ -331,7 +331,7 @@ def test_interrupt(receiver: Any, sender: OtlpSender) -> None:
     thread.join(LONG_S)
 
     assert time.monotonic() - started < LONG_S / 4
-    assert outcomes == [Outcome(Verdict.RETRY, detail="interrupted")]
+    assert outcomes == [Outcome(Verdict.RETRY, detail=f"{sender.endpoint}: interrupted")]
     assert sender.send(batch_of(sender), LONG_S) == DELIVERED
 
 
@@ -351,7 +351,7 @@ def test_interrupt_while_a_call_is_being_made(
     outcome = sender.send(batch_of(sender), LONG_S)
     sender.close()
 
-    assert outcome == Outcome(Verdict.RETRY, detail="interrupted")
+    assert outcome == Outcome(Verdict.RETRY, detail=f"{sender.endpoint}: interrupted")
 
 
 def test_interrupt_without_an_attempt(receiver: Any, sender: OtlpSender) -> None:
@@ -443,6 +443,7 @@ def test_name_that_does_not_resolve(receiver: Any) -> None:
     sender.close()
 
     assert outcome.verdict is Verdict.RETRY
+    assert "nowhere.invalid:4317" in outcome.detail
     assert time.monotonic() - started < 5
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
+from http.client import RemoteDisconnected
 from typing import Any
 
 import grpc
@@ -15,8 +16,8 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.sdk.resources import Resource
 
 from iox_otel import Span
-from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpSender
-from iox_otel_bridge.exporters.otlp_outcome import grpc_failure, grpc_success
+from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpHttpSender, OtlpSender
+from iox_otel_bridge.exporters.otlp_outcome import grpc_failure, grpc_success, http_failure
 from iox_otel_bridge.sender import Batch, Outcome, Verdict
 
 LONG_S = 20.0
@@ -77,7 +78,7 @@ def test_grpc_codes(grpc_receiver: Any, by_grpc: OtlpSender, code: grpc.StatusCo
     outcome = by_grpc.send(batch_of(by_grpc), LONG_S)
 
     assert outcome.verdict is (Verdict.RETRY if code.name in RETRYABLE else Verdict.FATAL)
-    assert outcome.detail == f"{code.name}: because"
+    assert outcome.detail == f"{grpc_receiver.address}: {code.name}: because"
     assert outcome.retry_after_s is None
 
 
@@ -143,12 +144,32 @@ def test_grpc_answer_that_cannot_be_parsed() -> None:
 
 
 def test_grpc_to_something_that_speaks_http(http_receiver: Any) -> None:
-    """A gRPC sender pointed at an HTTP port says that nothing was delivered."""
+    """A gRPC sender pointed at an HTTP port says that nothing was delivered, and the remedy."""
     sender = OtlpGrpcSender(endpoint=f"http://{http_receiver.address}", resource=Resource({}))
     outcome = sender.send(batch_of(sender), 2)
     sender.close()
 
-    assert outcome.verdict in (Verdict.RETRY, Verdict.FATAL)
+    assert outcome.verdict is Verdict.RETRY
+    assert outcome.detail.startswith(f"{http_receiver.address}: ")
+    assert outcome.detail.endswith("for HTTP: TRACES_EXPORTER_OTLP_PROTOCOL=http/protobuf)")
+
+
+def test_http_to_something_that_speaks_grpc(grpc_receiver: Any) -> None:
+    """The same the other way round."""
+    sender = OtlpHttpSender(endpoint=f"http://{grpc_receiver.address}", resource=Resource({}))
+    outcome = sender.send(batch_of(sender), LONG_S)
+    sender.close()
+
+    assert outcome.verdict is Verdict.RETRY
+    assert outcome.detail.startswith(f"http://{grpc_receiver.address}/v1/traces: ")
+    assert outcome.detail.endswith("for gRPC: TRACES_EXPORTER_OTLP_PROTOCOL=grpc)")
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "reset"), RemoteDisconnected("gone")])
+def test_a_server_that_breaks_off_may_speak_grpc(error: OSError) -> None:
+    """What other gRPC servers do with HTTP/1: the hint is there as well."""
+    assert http_failure(error).detail.endswith("TRACES_EXPORTER_OTLP_PROTOCOL=grpc)")
+    assert "PROTOCOL" not in http_failure(ConnectionRefusedError(111, "refused")).detail
 
 
 @pytest.mark.parametrize(
@@ -271,7 +292,10 @@ def test_http_error_messages(http_receiver: Any, by_http: OtlpSender) -> None:
     http_receiver.reply(400, b"\xff", {"Content-Type": "application/x-protobuf"})
     http_receiver.reply(404, b"<html>Not here", {"Content-Type": "text/html"})
     http_receiver.reply(400, b"a\x00b\r\n\x1b[31mc" + b"x" * 5000, {"Content-Type": "text/plain"})
-    details = [by_http.send(batch_of(by_http), LONG_S).detail for _ in range(4)]
+    details = [
+        by_http.send(batch_of(by_http), LONG_S).detail.removeprefix(f"{by_http.endpoint}: ")
+        for _ in range(4)
+    ]
 
     assert details[0] == "HTTP 400 Bad Request: span 4 has no id"
     assert details[1] == "HTTP 400 Bad Request"
