@@ -23,7 +23,8 @@ from .waiter import MAX_WAIT_S
 SEND_TIMEOUT_S = 10.0
 """How long one attempt may take, as OTLP's exporters have it."""
 FIRST_RETRY_S = 0.1
-LAST_RETRY_S = 5.0
+LAST_RETRY_S = 1.0
+"""An attempt costs little, and a receiver that is back should not have to wait."""
 LONGEST_PATIENCE_S = 300.0
 """A receiver that asks for longer is tried again after this time all the same."""
 
@@ -139,6 +140,7 @@ class Delivery:
         rejected = min(max(outcome.rejected, 0), batch.span_count)
         self.accepted_s = time.monotonic()
         self._backlog.settle(batch.span_count - rejected, failed=rejected)
+        self._notices.delivering()
         if rejected:
             self._notices.warn("some spans were refused and are lost", outcome.detail)
 
@@ -150,7 +152,8 @@ class Delivery:
             delay_s = min(max(FIRST_RETRY_S, outcome.retry_after_s), LONGEST_PATIENCE_S)
         self._retries += 1
         self._retry_s = time.monotonic() + delay_s
-        self._notices.warn("cannot deliver spans now, will go on trying", outcome.detail)
+        if outcome.detail:
+            self._notices.stuck(outcome.detail)
 
     def _split(self, batch: Batch, outcome: Outcome) -> None:
         try:

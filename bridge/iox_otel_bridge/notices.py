@@ -25,13 +25,17 @@ class Notices:
         self._name = name
         self._last_s: dict[str, float] = {}
         self._swallowed: dict[str, int] = {}
+        self._stuck = False
         self._losing = False
         self._lost = 0  # as of the last line that gave the number
         self._lost_said_s = self._room_said_s = -INTERVAL_S
         self._ended = False
 
-    def warn(self, message: str, detail: object = "", *, trace: bool = False) -> None:
+    def warn(self, message: str, detail: object = "", *, trace: bool = False) -> bool:
         """Log *message*, a kind of which one line is logged in 10 s, with *detail*.
+
+        Returns:
+            Whether it was logged.
 
         Args:
             message: one of few distinct texts.
@@ -42,11 +46,12 @@ class Notices:
         last_s = self._last_s.get(message)
         if last_s is not None and now_s - last_s < INTERVAL_S:
             self._swallowed[message] = self._swallowed.get(message, 0) + 1
-            return
+            return False
         self._last_s[message] = now_s
         repeated = self._swallowed.pop(message, 0)
         more = f" ({repeated} more like it since the last such line)" if repeated else ""
         self.say(f"{message}: {detail}{more}" if detail != "" else message + more, trace=trace)
+        return True
 
     def say(self, line: str, *, trace: bool = False) -> None:
         """Log *line*, however many there were."""
@@ -54,6 +59,17 @@ class Notices:
             _logger.warning("%s: %s", self._name, line, exc_info=trace)
         except Exception:  # a logging handler of the application's; nowhere left to say it
             pass
+
+    def stuck(self, detail: str) -> None:
+        """Say that nothing can be delivered at the moment."""
+        if self.warn("cannot deliver spans now, will go on trying", detail):
+            self._stuck = True
+
+    def delivering(self) -> None:
+        """Say that this is over, if the log has it that it is not."""
+        if self._stuck:
+            self._stuck = False
+            self.say("delivering again")
 
     def losing(self, backlog: Backlog) -> None:
         """Say that spans are being dropped for want of room, or that this is over and how many."""

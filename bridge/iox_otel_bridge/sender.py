@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
     retry_after_s: float | None = None
     """How long the receiver asks to be left alone, in seconds."""
     detail: str = ""
-    """For the log; holds no secrets."""
+    """For the log; holds no secrets. A RETRY without it is part of the plan and is not logged."""
 
 
 class Batch(NamedTuple):

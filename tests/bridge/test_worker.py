@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from iox_otel import Span
-from iox_otel_bridge import delivery, endings, worker
+from iox_otel_bridge import delivery, endings, notices, worker
 from iox_otel_bridge.processor import BridgeProcessor
 from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Stats, Verdict
 
@@ -481,6 +481,46 @@ def test_a_sender_that_counts_a_span_twice_does_not_unbalance_the_counters() -> 
         assert not processor.force_flush(timeout_s=5)
         assert wire.delivered == []
         assert processor.stats() == Stats(2, 0, 0, 2, 0, 0)
+
+
+def test_the_end_of_an_outage_is_logged(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log's last word is how it is now, with few words for a receiver that comes and goes."""
+    monkeypatch.setattr(delivery, "FIRST_RETRY_S", 0.001)
+    wire = Wire(*[RETRY, RETRY, DELIVERED] * 20)
+    with (
+        caplog.at_level(logging.WARNING, "iox_otel"),
+        pipeline(wire, schedule_delay_s=0) as processor,
+    ):
+        for number in range(20):
+            record(processor, str(number))
+            assert processor.force_flush(timeout_s=5)
+        monkeypatch.setattr(notices, "INTERVAL_S", 0.0)
+        wire.outcomes.append(RETRY)
+        record(processor, "later")
+        assert processor.force_flush(timeout_s=5)
+
+        assert caplog.messages == [
+            "test: cannot deliver spans now, will go on trying: not now",
+            "test: delivering again",
+            "test: cannot deliver spans now, will go on trying: not now"
+            " (39 more like it since the last such line)",
+            "test: delivering again",
+        ]
+
+
+def test_a_wait_without_a_reason_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A RETRY without detail, as of a sender that keeps to a rate, worries nobody."""
+    wire = Wire(Outcome(Verdict.RETRY, retry_after_s=0.01))
+    with (
+        caplog.at_level(logging.WARNING, "iox_otel"),
+        pipeline(wire, schedule_delay_s=0) as processor,
+    ):
+        record(processor, "span")
+        assert processor.force_flush(timeout_s=5)
+        assert len(wire.times_s) == 2
+        assert caplog.messages == []
 
 
 def test_failures_are_logged_once_in_a_while(caplog: pytest.LogCaptureFixture) -> None:

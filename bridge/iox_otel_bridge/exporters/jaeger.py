@@ -197,7 +197,7 @@ class JaegerSender(Sender):
             return self._too_large_now(batch, timeout_s)
         wait_s = self._limiter.acquire(timeout_s)
         if wait_s > 0:
-            return Outcome(Verdict.RETRY, retry_after_s=wait_s, detail="jaeger: at the rate limit")
+            return Outcome(Verdict.RETRY, retry_after_s=wait_s)
         try:
             self._connection.send(datagram)
         except OSError as exc:

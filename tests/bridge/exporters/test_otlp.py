@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from iox_otel import Span
 from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpHttpSender, OtlpSender
+from iox_otel_bridge.processor import BridgeProcessor
 from iox_otel_bridge.sender import Batch, Outcome, Verdict
 
 LONG_S = 20.0
@@ -53,6 +54,13 @@ def on_a_thread(call: Callable[[], Outcome]) -> tuple[threading.Thread, list[Out
     thread = threading.Thread(target=lambda: outcomes.append(call()))
     thread.start()
     return thread, outcomes
+
+
+def until(condition: Callable[[], bool], timeout_s: float = LONG_S) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "the condition never came true"
+        time.sleep(0.005)
 
 
 def test_spans_arrive(receiver: Any) -> None:
@@ -297,6 +305,27 @@ def test_receiver_that_comes_late(receiver_class: Any) -> None:
     assert {outcome.verdict for outcome in down} == {Verdict.RETRY}
     assert "refused" in down[-1].detail
     assert outcome == DELIVERED
+
+
+def test_spans_arrive_soon_after_a_long_outage(receiver_class: Any) -> None:
+    """However long nobody was there: once somebody is, what waited arrives within 3 s."""
+    first = receiver_class()
+    processor = BridgeProcessor(first.sender(), schedule_delay_s=0, name="test")
+    delivery = processor._worker.delivery
+    try:
+        processor.export(spans_of(1)[0])
+        assert processor.force_flush(timeout_s=LONG_S)
+        first.stop()
+        delivery._retries = 20  # as after minutes
+        processor.export(spans_of(1)[0])
+        until(lambda: delivery._retries > 20)
+        second = receiver_class(port=first.port)
+        try:
+            until(lambda: processor.stats().delivered == 2, timeout_s=3)
+        finally:
+            second.stop()
+    finally:
+        processor.shutdown(timeout_s=1)
 
 
 def test_no_answer_in_time(receiver: Any, sender: OtlpSender) -> None:
