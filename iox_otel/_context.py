@@ -119,8 +119,6 @@ class SpanContext:
         self.parent_is_remote = False
         self._links = None
         for linked_trace_id, linked_span_id in links:
-            _check_id("linked trace_id", linked_trace_id, MAX_TRACE_ID)
-            _check_id("linked span_id", linked_span_id, MAX_SPAN_ID)
             self.add_link(linked_trace_id, linked_span_id)
 
     @classmethod
@@ -139,7 +137,13 @@ class SpanContext:
         return tuple(self._links) if self._links else ()
 
     def add_link(self, trace_id: int, span_id: int) -> None:
-        """Note that this span follows from the span *span_id* of the trace *trace_id*."""
+        """Note that this span follows from the span *span_id* of the trace *trace_id*.
+
+        Raises:
+            ValueError: an id is zero or out of range.
+        """
+        _check_id("linked trace_id", trace_id, MAX_TRACE_ID)
+        _check_id("linked span_id", span_id, MAX_SPAN_ID)
         if self._links is None:
             self._links = []
         self._links.append((trace_id, span_id))

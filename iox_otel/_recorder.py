@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import _clock
 from ._current import current
-from ._values import PLAIN_TYPES, SpanEvent, SpanStatus, meta_key, meta_value
+from ._values import PLAIN_TYPES, SpanEvent, SpanStatus, meta_value, text_of
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -89,11 +89,16 @@ class SpanRecorder:
             return
         self.span = None
         end_ns = self._epoch_ns + _clock.monotonic_ns()
-        if span.end_ns is None or span.end_ns < end_ns:
-            span.end_ns = end_ns
-        # The application may have moved the start meanwhile.
-        if span.start_ns is None or span.start_ns > end_ns:
-            span.start_ns = end_ns
+        try:
+            if span._events:
+                end_ns = end_after(span._events[-1], end_ns)
+            if span.end_ns is None or span.end_ns < end_ns:
+                span.end_ns = end_ns
+            # The application may have moved the start meanwhile.
+            if span.start_ns is None or span.start_ns > end_ns:
+                span.start_ns = end_ns
+        except TypeError:  # it may even have put there what is no number
+            pass
         span.export()
 
     def set_metadata(self, key: str, value: object) -> None:
@@ -101,11 +106,11 @@ class SpanRecorder:
         span = self.span
         if span is not None:
             if type(key) is not str:
-                key = meta_key(key)
+                key = text_of(key)
             span.metadata[key] = value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[assignment]
 
     def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
-        """Add *event*, or a new one with that message and *metadata* at this moment."""
+        """Add *event*, or a new one with that message at this moment, with *metadata* added."""
         if self.span is not None:
             self.span.event(event, **metadata)
 
@@ -186,6 +191,19 @@ def _make_noop() -> SpanRecorder:
 NOOP = _make_noop()
 
 
+_CLOCKS_APART_NS = 1_000_000
+"""By how much the two clocks may disagree unless the wall clock was set."""
+
+
+def end_after(last: SpanEvent, end_ns: int) -> int:
+    """Return the end of a span: *end_ns*, or the time of its *last* event if that is just after it.
+
+    An event's time is the wall clock's, the end is counted from the start by a monotonic one: where
+    these differ by a little the end gives way, so that no event lies behind it.
+    """
+    return last.time_ns if end_ns < last.time_ns < end_ns + _CLOCKS_APART_NS else end_ns
+
+
 def _record_exception(span: Span, exc: BaseException) -> None:
     if _is_cancellation(exc):
         span.event("cancelled")
@@ -196,7 +214,7 @@ def _record_exception(span: Span, exc: BaseException) -> None:
         message = str(exc)
         stack = "".join(traceback.format_exception(exc))
     except Exception:
-        message = stack = str(meta_value(exc))
+        message = stack = text_of(exc)
     kind = type(exc)
     span.event(
         "exception",

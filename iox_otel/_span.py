@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _context, _report
-from ._values import PLAIN_TYPES, MetaValue, SpanEvent, SpanKind, SpanStatus, meta_key, meta_value
+from ._values import PLAIN_TYPES, MetaValue, SpanEvent, SpanKind, SpanStatus, meta_value, text_of
 
 if TYPE_CHECKING:
     from ._collector import TraceCollector
@@ -21,7 +21,8 @@ class Span:
     of work only afterwards fills in `start_ns` and `end_ns` itself and calls `export`.
 
     Args:
-        name: what the work is; few distinct names, details go into metadata.
+        name: what the work is; few distinct names, details go into metadata. What is no text, here
+            and in messages, becomes its `str()`.
         ctx: its place in the trace.
         kind: what side of a call it is.
         start_ns: Unix time in nanoseconds, None while unknown.
@@ -48,7 +49,7 @@ class Span:
         start_ns: int | None = None,
         end_ns: int | None = None,
     ) -> None:
-        self.name = name
+        self.name = name if type(name) is str else text_of(name)
         self.ctx = ctx
         self.kind = kind
         self.start_ns = start_ns
@@ -73,19 +74,24 @@ class Span:
         return self.ctx.child(name)
 
     def link(self, other: SpanContext) -> None:
-        """Note that this span follows from *other*."""
-        self.ctx.add_link(other.trace_id, other.span_id)
+        """Note that this span follows from *other*; never raises, an invalid one is left out."""
+        try:
+            self.ctx.add_link(other.trace_id, other.span_id)
+        except (AttributeError, ValueError):
+            _report.report("a link to an invalid span context was left out")
 
     def set_metadata(self, key: str, value: object) -> None:
         """Keep *value* under *key*, replacing what was there. Takes any type, see `MetaValue`."""
         if type(key) is not str:
-            key = meta_key(key)
+            key = text_of(key)
         self.metadata[key] = value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[assignment]
 
     def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
-        """Add *event*, or a new one with that message and *metadata* at this moment."""
+        """Add *event*, or a new one with that message at this moment, with *metadata* added."""
         if not isinstance(event, SpanEvent):
             event = SpanEvent(event, metadata)
+        elif metadata:  # the caller may use it again
+            event = SpanEvent(event.msg, event.metadata | metadata, time_ns=event.time_ns)
         if self._events is None:
             self._events = []
         self._events.append(event)
@@ -94,6 +100,8 @@ class Span:
         """Set the status and its message. The first status that is set stays, as in IOx."""
         if self.status is _UNKNOWN:
             self.status = status
+            if message is not None and type(message) is not str:
+                message = text_of(message)
             self.status_message = message
 
     def ok(self, msg: str | None = None) -> None:

@@ -70,21 +70,29 @@ def _convert(value: object) -> MetaValue:
     return str(value)
 
 
-def meta_key(key: object) -> str:
-    """Return *key* as text; never raises."""
-    return key if type(key) is str else str(meta_value(key))
+def text_of(value: object) -> str:
+    """Return *value*, a name, a key or a message, as text; never raises.
+
+    What is no text becomes its `str()`, or `"<TypeName: unprintable>"` if that raises.
+    """
+    try:
+        return str.__str__(value if isinstance(value, str) else str(value))
+    except Exception:
+        if isinstance(value, int):  # more digits than Python writes (sys.set_int_max_str_digits)
+            return int.__format__(value, "#x")
+        return f"<{type(value).__name__}: unprintable>"
 
 
 def metadata_of(values: Mapping[str, object]) -> dict[str, MetaValue]:
     """Return a copy of *values* with every value in the form that metadata keeps."""
-    return {meta_key(key): meta_value(value) for key, value in values.items()}
+    return {text_of(key): meta_value(value) for key, value in values.items()}
 
 
 class SpanEvent:
     """Something that happened at one moment of a span.
 
     Args:
-        msg: what happened.
+        msg: what happened; what is no text becomes its `str()`.
         metadata: details, converted as `Span.set_metadata` does.
         time_ns: Unix time in nanoseconds; now if not given.
     """
@@ -95,12 +103,12 @@ class SpanEvent:
         self, msg: str, metadata: Mapping[str, object] | None = None, *, time_ns: int | None = None
     ) -> None:
         self.time_ns = _clock.wall_ns() if time_ns is None else time_ns
-        self.msg = msg
+        self.msg = msg if type(msg) is str else text_of(msg)
         self.metadata: dict[str, MetaValue] = metadata_of(metadata) if metadata else {}
 
     def set_metadata(self, key: str, value: object) -> None:
         """Keep *value* under *key*; any type is taken, see `MetaValue`."""
-        self.metadata[meta_key(key)] = meta_value(value)
+        self.metadata[text_of(key)] = meta_value(value)
 
     def __repr__(self) -> str:
         return f"SpanEvent({self.msg!r}, {self.metadata!r}, time_ns={self.time_ns})"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+from typing import Any
 
 import pytest
 
 from iox_otel import RingBufferTraceCollector, SpanContext, SpanRecorder
+from iox_otel.http._decode import remote_context
 
 TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
 SPAN_ID = 0x00F067AA0BA902B7
@@ -29,6 +31,26 @@ def test_span_ids_out_of_range_are_refused(span_id: int) -> None:
         SpanContext(trace_id=TRACE_ID, span_id=SPAN_ID, parent_span_id=span_id)
     with pytest.raises(ValueError, match="^linked span_id must"):
         SpanContext(trace_id=TRACE_ID, span_id=SPAN_ID, links=[(TRACE_ID, span_id)])
+
+
+@pytest.mark.parametrize("ids", [(0, 0), (0, 1), (1, 0), (1, 1 << 64), (1 << 128, 1), ("1", 1)])
+def test_a_link_to_no_span_is_refused(ids: Any) -> None:
+    """`add_link` checks ids as the constructor does."""
+    ctx = SpanContext.new(None)
+
+    with pytest.raises(ValueError, match="^linked (trace|span)_id must"):
+        ctx.add_link(*ids)
+
+    assert ctx.links == ()
+
+
+def test_every_way_to_make_a_context_sets_every_slot() -> None:
+    """The fast ways write the slots out one by one; none may be forgotten."""
+    made = SpanContext(trace_id=TRACE_ID, span_id=SPAN_ID)
+    remote = remote_context(TRACE_ID, SPAN_ID, None, True, False)
+
+    for ctx in (made, made.child("foo").ctx, remote):
+        assert [slot for slot in SpanContext.__slots__ if not hasattr(ctx, slot)] == []
 
 
 def test_largest_ids_are_taken() -> None:

@@ -94,6 +94,30 @@ def test_an_end_that_is_set_later_than_now_is_kept(
     assert (early.end_ns, late.end_ns) == (1_000 * SECOND_NS, 1_001 * SECOND_NS)
 
 
+@pytest.mark.parametrize(("ahead_ns", "end_ns"), [(200, 200), (1_000_000, 0), (-5, 0)])
+def test_no_event_lies_just_behind_the_end(
+    collector: RingBufferTraceCollector, clock: dict[str, int], ahead_ns: int, end_ns: int
+) -> None:
+    """Where the two clocks differ by a little the end gives way; not where one was set."""
+    with SpanRecorder(Span.root("foo", collector)) as recorder:
+        clock["wall"] += ahead_ns
+        recorder.event_msg("last")
+
+    (span,) = collector.spans()
+    assert span.end_ns == 1_000 * SECOND_NS + end_ns
+
+
+@pytest.mark.parametrize("field", ["start_ns", "end_ns"])
+def test_a_time_that_is_no_number_breaks_nothing(
+    collector: RingBufferTraceCollector, field: str
+) -> None:
+    """Whatever the application writes there, the block ends and the span is exported."""
+    with SpanRecorder(Span.root("foo", collector)) as recorder:
+        setattr(recorder.span, field, "now")
+
+    assert len(collector.spans()) == 1
+
+
 @pytest.mark.parametrize("start_ns", [None, 2_000 * SECOND_NS])
 def test_a_start_moved_behind_the_end_is_clamped(
     collector: RingBufferTraceCollector, clock: dict[str, int], start_ns: int | None

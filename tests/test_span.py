@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from enum import Enum, IntEnum, StrEnum
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from iox_otel import RingBufferTraceCollector, Span, SpanContext, SpanEvent, SpanKind, SpanStatus
+from iox_otel import (
+    RingBufferTraceCollector,
+    Span,
+    SpanContext,
+    SpanEvent,
+    SpanKind,
+    SpanStatus,
+    _report,
+)
 
 
 class Unprintable:
@@ -77,15 +87,42 @@ def test_metadata_copies_a_list() -> None:
     assert span.metadata["rows"] == (1,)
 
 
-@pytest.mark.parametrize(("key", "kept"), [(1, "1"), ([], ""), (Unprintable(), "<Unprintable")])
-def test_metadata_takes_any_key(key: object, kept: str) -> None:
-    """A key that is no text is made text, even an unhashable one."""
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1, "1"),
+        (None, "None"),
+        ([], "[]"),
+        (b"GET /", "b'GET /'"),
+        (ValueError("disk full"), "disk full"),
+        (Shade.DARK, "dark"),
+        pytest.param(10**5000, hex(10**5000), id="digits"),
+        (Unprintable(), "<Unprintable: unprintable>"),
+    ],
+)
+def test_what_is_no_text_becomes_text(value: Any, text: str) -> None:
+    """Names, keys and messages take anything, even what is unhashable or has no `str()`."""
+    span = Span(value, SpanContext.new(None))
+    span.set_metadata(value, 1)
+    event = SpanEvent(value)
+    event.set_metadata(value, 1)
+    span.event(event)
+    span.event(value, n=1)
+    span.set_status(SpanStatus.ERR, "None" if value is None else value)
+
+    texts = [span.name, *span.metadata, span.status_message, *event.metadata]
+    texts += [event.msg for event in span.events]
+    assert texts == [text] * 6
+    assert {type(each) for each in texts} == {str}
+
+
+def test_an_error_takes_the_exception_itself() -> None:
+    """`error(exc)` keeps its text, as event and as status message."""
     span = Span.root("foo", None)
 
-    span.set_metadata(key, 1)  # type: ignore[arg-type]
+    span.error(OSError("disk full"))  # type: ignore[arg-type]
 
-    (text,) = span.metadata
-    assert text.startswith(kept)
+    assert (span.status_message, span.events[0].msg) == ("disk full", "disk full")
 
 
 def test_root_is_sampled_and_has_no_parent() -> None:
@@ -133,6 +170,19 @@ def test_events_keep_order_time_and_metadata() -> None:
     assert (second.msg, second.metadata, second.time_ns) == ("earlier", {"n": 1}, 5)
 
 
+def test_metadata_beside_an_event_is_added_to_it() -> None:
+    """Both are kept, and the event as it was can be used again."""
+    span = Span.root("foo", None)
+    event = SpanEvent("retry", {"n": 1, "of": 3}, time_ns=5)
+
+    span.event(event, n=2, wait=timedelta(seconds=1))
+
+    (added,) = span.events
+    assert (added.msg, added.time_ns) == ("retry", 5)
+    assert added.metadata == {"n": 2, "of": 3, "wait": "1000ms"}
+    assert event.metadata == {"n": 1, "of": 3}
+
+
 def test_event_metadata_may_use_any_name() -> None:
     """No metadata name collides with a parameter."""
     span = Span.root("foo", None)
@@ -149,6 +199,18 @@ def test_link_notes_the_other_span() -> None:
     span.link(other)
 
     assert span.ctx.links == ((other.trace_id, other.span_id),)
+
+
+@pytest.mark.parametrize("other", [None, SimpleNamespace(trace_id=0, span_id=0)])
+def test_link_to_nothing_is_left_out(other: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """What is no valid context raises nothing, and is said."""
+    _report._last_ns.clear()
+    span = Span.root("foo", None)
+
+    span.link(other)
+
+    assert span.ctx.links == ()
+    assert "a link to an invalid span context was left out" in caplog.text
 
 
 def test_export_hands_the_span_over_as_it_is() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from iox_otel import SpanEvent, SpanStatus, _clock
-from iox_otel._recorder import _is_cancellation, _record_exception
+from iox_otel._recorder import _is_cancellation, _record_exception, end_after
 from iox_otel._report import report
 
 from . import classify
@@ -334,6 +334,8 @@ class Exchange:
         route = route_template(self._scope)
         if route is not None:
             span.set_metadata("http.route", route)
+        if span.events:
+            end_ns = end_after(span.events[-1], end_ns)
         if span.end_ns is None or span.end_ns < end_ns:
             span.end_ns = end_ns
         # The application may have moved the start meanwhile.

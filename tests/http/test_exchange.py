@@ -253,6 +253,20 @@ def test_an_error_page_ends_the_span_though_the_application_goes_on(bench: Any) 
     assert span.end_ns == span.start_ns
 
 
+def test_no_event_lies_just_behind_the_end(bench: Any) -> None:
+    """Events are timed by one clock and the end by another; where they differ the end gives way."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        clock.step_wall(200e-9)
+        await answering(start(), body(b"y"))(scope, receive, send)
+
+    with FakeClock() as clock:
+        bench.run(app)
+
+    span = bench.collector.find("IOx http")
+    assert span.end_ns == span.events[-1].time_ns
+
+
 def test_a_clock_that_is_set_back_makes_no_negative_duration(bench: Any) -> None:
     """The duration is by the monotonic clock."""
 
