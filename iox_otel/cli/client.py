@@ -52,6 +52,10 @@ class PartialWriteError(ApiError):
         self.lines = lines
 
 
+class TooLargeError(ApiError):
+    """The request is longer than the server takes."""
+
+
 class Client:
     """Asks the server that *connection* names. A context manager; not for several threads.
 
@@ -114,6 +118,7 @@ class Client:
 
         Raises:
             PartialWriteError: lines were refused.
+            TooLargeError: *lines* are too long for one request.
             ApiError: it did not take the request as a whole, or nobody knows.
         """
         params = {
@@ -176,7 +181,10 @@ def _error(response: httpx.Response) -> ApiError:
     # InfluxDB sends a list of lines, or the only one when it kept none.
     entries = data if isinstance(data, list) else [data] if isinstance(data, dict) else []
     lines = [_refused(entry) for entry in entries]
-    return PartialWriteError(message, lines) if lines else ApiError(message[:_LONGEST_MESSAGE])
+    if lines:
+        return PartialWriteError(message, lines)
+    kind = TooLargeError if response.status_code == 413 else ApiError
+    return kind(message[:_LONGEST_MESSAGE])
 
 
 def _refused(entry: object) -> RefusedLine:

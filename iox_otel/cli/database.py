@@ -73,7 +73,7 @@ def write(
     """Write line protocol from each FILE, - for stdin, into the database NAME.
 
     It goes in several requests; a line that is refused is reported with its number in the file,
-    and the exit status is 1 then.
+    and the exit status is 1 then, as it is when there are no lines.
     """
     from .write import Writer, open_sources
 
@@ -88,6 +88,8 @@ def write(
             if writer.kept:
                 click.echo(f"{writer.kept} Lines OK")
             raise
+    if not writer.kept and not writer.refused:
+        raise Failure("Error writing: no lines to write")
     click.echo(f"{writer.kept} Lines OK")
     if writer.refused:
         raise Failure(f"Error writing: {writer.refused} lines refused, {writer.kept} kept")

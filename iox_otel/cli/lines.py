@@ -10,13 +10,12 @@ from typing import BinaryIO, NamedTuple
 CHUNK_BYTES = 1 << 20
 """How much is sent in a request; a single line may be longer."""
 
-MAX_LINE_BYTES = 8 << 20
-"""Where a line is cut that has no end; the server refuses such a one."""
+MAX_LINE_BYTES = 10 << 20
+"""The longest line that is sent: what the server takes in a request."""
 
-_MAX_QUOTED_BYTES = 1 << 17
-"""A string that is still open after so much has lost its closing quote."""
+_READ_BYTES = 1 << 16
 
-_TOKEN = re.compile(rb'\\.|[ =,"]', re.DOTALL)
+_TOKEN = re.compile(rb'\\.?|[ =,"]', re.DOTALL)
 _BLANKS = b" \t\r\n"
 
 
@@ -28,61 +27,104 @@ class Chunk(NamedTuple):
     """The number of its first line in the file, counted from 1."""
 
 
-def chunks(file: BinaryIO, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
-    """Yield the contents of *file* in pieces of about *chunk_bytes*."""
+class LongLine(NamedTuple):
+    """A line of a file that is too long; its text is not kept."""
+
+    number: int
+    """Where it begins, counted from 1."""
+    size_bytes: int
+    has_open_string: bool
+    """Whether the file ends inside one of its strings."""
+
+
+def chunks(
+    file: BinaryIO, *, chunk_bytes: int = CHUNK_BYTES, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[Chunk | LongLine]:
+    """Yield the contents of *file* in chunks, and between them the lines that are too long.
+
+    Args:
+        file: line protocol; read in small pieces, of which about *chunk_bytes* and the longest line
+            are held.
+        chunk_bytes: what a chunk has at most, unless it is a single line.
+        max_line_bytes: how long a line may be.
+    """
     parts: list[bytes] = []
     size, first_line, line = 0, 1, 1
-    for text in _lines(file):
-        if parts and size + len(text) > chunk_bytes:
+    for text in _lines(file, max_line_bytes):
+        if parts and (text.body is None or size + text.size_bytes > chunk_bytes):
             yield Chunk(b"".join(parts), first_line)
             parts.clear()
-            size, first_line = 0, line
-        parts.append(text)
-        size += len(text)
-        line += text.count(b"\n")
+            size = 0
+        if text.body is None:
+            yield LongLine(line, text.size_bytes, text.has_open_string)
+        else:
+            if not parts:
+                first_line = line
+            parts.append(text.body)
+            size += text.size_bytes
+        line += text.newlines
     if parts:
         yield Chunk(b"".join(parts), first_line)
 
 
-def count_lines(body: bytes, refused: Collection[int] = ()) -> int:
-    """Return how many lines of data *body* has, without comments and blank lines.
+def data_lines(body: bytes, refused: Collection[int] = ()) -> list[int]:
+    """Return where each line of data begins in *body*, counted from 1; not comments, blank lines.
 
     Args:
         body: a chunk's.
-        refused: the numbers of the lines, counted from 1, that the server took for bad: it takes
-            the string that one of them leaves open to end with that line.
+        refused: the numbers of the lines that the server took for bad: it takes the string that one
+            of them leaves open to end with that line.
     """
-    total = 0
+    numbers = []
     quotes = _Quotes()
     for number, text in enumerate(BytesIO(body), start=1):
-        if quotes.open:
-            quotes.feed(text)
-            continue
-        total += _is_data(text)
-        quotes.restart(text)
+        if not quotes.open:
+            quotes.restart()
+            if _is_data(text):
+                numbers.append(number)
+        quotes.feed(text)
         if number in refused:
             quotes.open = False
-    return total
+    return numbers
 
 
-def _lines(file: BinaryIO) -> Iterator[bytes]:
+class _Line(NamedTuple):
+    body: bytes | None
+    """None if it is too long."""
+    size_bytes: int
+    newlines: int
+    has_open_string: bool
+
+
+def _lines(file: BinaryIO, max_bytes: int) -> Iterator[_Line]:
     """Yield each line with all the newlines that its strings have."""
     quotes = _Quotes()
-    parts: list[bytes] = []
-    size = 0
-    while text := file.readline(MAX_LINE_BYTES):
-        if parts:
-            quotes.feed(text)
+    while text := file.readline(_READ_BYTES):
+        quotes.restart()
+        quotes.feed(text)
+        if text.endswith(b"\n") and not quotes.open:
+            yield _Line(text, len(text), 1, False)
         else:
-            quotes.restart(text)
-        parts.append(text)
+            yield _rest_of_line(file, text, quotes, max_bytes)
+
+
+def _rest_of_line(file: BinaryIO, text: bytes, quotes: _Quotes, max_bytes: int) -> _Line:
+    """Read on where *text* has begun a line, to its end."""
+    body = bytearray()
+    size = newlines = 0
+    while text:
         size += len(text)
-        if not quotes.open or size > _MAX_QUOTED_BYTES:
-            yield b"".join(parts)
-            parts.clear()
-            size = 0
-    if parts:
-        yield b"".join(parts)
+        newlines += text.endswith(b"\n")
+        if size <= max_bytes:
+            body += text
+        elif body:
+            body = bytearray()
+        if text.endswith(b"\n") and not quotes.open:
+            break
+        text = file.readline(_READ_BYTES)
+        quotes.feed(text)
+    too_long = size > max_bytes
+    return _Line(None if too_long else bytes(body), size, newlines, quotes.open)
 
 
 def _is_data(text: bytes) -> bool:
@@ -91,33 +133,43 @@ def _is_data(text: bytes) -> bool:
 
 
 class _Quotes:
-    """Follows a line as far as is needed to know whether a string is open at its end.
+    """Follows a line piece by piece, to know whether a string is open at its end.
 
     By the rules that the server follows: a quote counts in the field set only, behind an equals
     sign that no comma has answered yet.
     """
 
-    __slots__ = ("_fields", "_pending", "open")
+    __slots__ = ("_escaping", "_fields", "_is_comment", "_pending", "open")
 
     def __init__(self) -> None:
-        self.open = False
-        self._fields = False
-        self._pending = 0
+        self.restart()
 
-    def restart(self, text: bytes) -> None:
-        """Take *text* as the beginning of a line."""
-        self.open = self._fields = False
+    def restart(self) -> None:
+        """Take what follows as the beginning of a line."""
+        self.open = self._fields = self._escaping = False
+        self._is_comment: bool | None = None  # not known before something else than a blank
         self._pending = 0
-        if b'"' in text and _is_data(text):
-            self.feed(text.lstrip(_BLANKS))
 
     def feed(self, text: bytes) -> None:
-        """Take *text* as what follows."""
-        for match in _TOKEN.finditer(text):
+        """Take *text* as what follows; it has a newline at its end or none."""
+        if b'"' not in text and text.endswith(b"\n"):
+            self._escaping = False
+            return  # whatever it holds, a string is as open as before
+        if self._is_comment is None:
+            text = text.lstrip(_BLANKS)
+            self._is_comment = text.startswith(b"#") if text else None
+        if not self._is_comment:
+            self._follow(text)
+
+    def _follow(self, text: bytes) -> None:
+        start, self._escaping = int(self._escaping), False
+        for match in _TOKEN.finditer(text, start):
             token = match.group()
             if token == b'"':
                 if self._fields and self._pending > 0:
                     self.open = not self.open
+            elif token == b"\\":
+                self._escaping = True
             elif self.open:
                 continue
             elif token == b" ":

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, NamedTuple, Protocol
 
-from .client import ApiError, Client, PartialWriteError
+from .client import ApiError, Client, PartialWriteError, TooLargeError
 from .failure import Failure, one_line
-from .lines import Chunk, chunks, count_lines
+from .lines import MAX_LINE_BYTES, Chunk, LongLine, chunks, data_lines
 
 STDIN = "-"
 
@@ -82,15 +82,24 @@ class Writer:
             ApiError: the server took a request not at all; nothing more is sent.
         """
         try:
-            for chunk in chunks(source.file):
-                yield from self._send(source.name, chunk)
-                advance(len(chunk.body))
+            for piece in chunks(source.file):
+                if isinstance(piece, LongLine):
+                    yield self._refuse(source.name, piece)
+                    advance(piece.size_bytes)
+                else:
+                    yield from self._send(source.name, piece)
+                    advance(len(piece.body))
         except OSError as exc:
             raise ApiError(f"cannot read {source.name}: {exc.strerror or exc}") from None
 
+    def _refuse(self, name: str, line: LongLine) -> str:
+        self.refused += 1
+        why = "; a string in it has no end" if line.has_open_string else ""
+        return one_line(f"{name}:{line.number}: line is longer than {MAX_LINE_BYTES} bytes{why}")
+
     def _send(self, name: str, chunk: Chunk) -> Iterator[str]:
-        total = count_lines(chunk.body)
-        if not total:
+        lines = data_lines(chunk.body)
+        if not lines:
             return
         try:
             self._client.write(
@@ -100,11 +109,16 @@ class Writer:
                 accept_partial=self._accept_partial,
             )
         except PartialWriteError as exc:
-            total = count_lines(chunk.body, {line.number for line in exc.lines})
-            kept = max(0, total - len(exc.lines)) if self._accept_partial else 0
+            lines = data_lines(chunk.body, {line.number for line in exc.lines})
+            kept = max(0, len(lines) - len(exc.lines)) if self._accept_partial else 0
             self.kept += kept
-            self.refused += total - kept
+            self.refused += len(lines) - kept
             for line in exc.lines:
                 yield one_line(f"{name}:{chunk.first_line + line.number - 1}: {line.message}")
+        except TooLargeError as exc:
+            if len(lines) > 1:
+                raise
+            self.refused += 1
+            yield one_line(f"{name}:{chunk.first_line + lines[0] - 1}: {exc}")
         else:
-            self.kept += total
+            self.kept += len(lines)

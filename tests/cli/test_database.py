@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,101 @@ def test_large_file_goes_in_several_requests(
     ]
     assert len(requests) == 3
     assert f"{file}:60001: " in ran.stderr
+
+
+def test_long_line_is_written(cli: Cli, server_url: str, database: str, tmp_path: Path) -> None:
+    """A line may be as long as a request of the server's."""
+    file = tmp_path / "long.lp"
+    fields = ",".join(f's{number}="{"x" * 60_000}"' for number in range(150))
+    file.write_text(f'cpu {fields} 1\ncpu s="y" 2\n')
+
+    ran = cli("database", "write", database, str(file), IOX_ADDR=server_url)
+
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "2 Lines OK\n", "")
+
+
+def test_line_that_is_too_long_is_refused_whole(
+    cli: Cli, server_url: str, database: str, tmp_path: Path
+) -> None:
+    """It has one error with its number; nothing of it is written, and the lines around it are."""
+    file = tmp_path / "long.lp"
+    file.write_text(f'cpu v=1 1\ncpu s="{"x" * 11_000_000}\ncpu v=5 5\n" 2\ncpu v=3 3\nbad\n')
+
+    ran = cli("database", "write", database, str(file), IOX_ADDR=server_url)
+    asked = cli(
+        "database", "query", database, "select v from cpu order by v", "--format", "csv",
+        IOX_ADDR=server_url,
+    )  # fmt: skip
+
+    assert (ran.returncode, ran.stdout) == (1, "2 Lines OK\n")
+    long, bad, last = ran.stderr.splitlines()
+    assert long == f"{file}:2: line is longer than 10485760 bytes"
+    assert bad.startswith(f"{file}:6: ")
+    assert last == "Error writing: 2 lines refused, 2 kept"
+    assert [row["v"] for row in csv.DictReader(asked.stdout.splitlines())] == ["1.0", "3.0"]
+
+
+def test_string_without_an_end(cli: Cli, server_url: str, database: str, tmp_path: Path) -> None:
+    """Lines behind a forgotten quote are kept if they fit into a request, else the line is told."""
+    file = tmp_path / "open.lp"
+    lines = 'cpu v=1 1\ncpu s="oops 2\n' + "cpu v=3,w=4 3\n" * 20_000
+    file.write_text(lines)
+
+    ran = cli("database", "write", database, str(file), IOX_ADDR=server_url)
+
+    assert (ran.returncode, ran.stdout) == (1, "20001 Lines OK\n")
+    assert ran.stderr.startswith(f"{file}:2: ") and ran.stderr.count("\n") == 2
+    file.write_text(lines + "cpu v=3,w=4 3\n" * 800_000)
+    ran = cli("database", "write", database, str(file), IOX_ADDR=server_url)
+    assert (ran.returncode, ran.stdout) == (1, "1 Lines OK\n")
+    assert ran.stderr.splitlines() == [
+        f"{file}:2: line is longer than 10485760 bytes; a string in it has no end",
+        "Error writing: 1 lines refused, 1 kept",
+    ]
+
+
+class Strict(BaseHTTPRequestHandler):
+    """Takes writes of a megabyte and a bit."""
+
+    def do_POST(self) -> None:
+        """Answer a write."""
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(413 if len(body) > 1_100_000 else 204)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+def test_server_that_takes_less(cli: Cli, tmp_path: Path) -> None:
+    """A line that is too long for the server is refused by itself, and the file goes on."""
+    file = tmp_path / "long.lp"
+    file.write_text(f'cpu v=1 1\n# comment\ncpu s="{"x" * 2_000_000}" 2\ncpu v=3 3\n')
+    with ThreadingHTTPServer(("127.0.0.1", 0), Strict) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}"
+            ran = cli("database", "write", "db", str(file), "--host", url)
+        finally:
+            server.shutdown()
+            thread.join()
+
+    assert (ran.returncode, ran.stdout) == (1, "2 Lines OK\n")
+    assert ran.stderr.splitlines() == [
+        f"{file}:3: 413 Request Entity Too Large",
+        "Error writing: 1 lines refused, 2 kept",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# comment\n\n#cpu v=1 1"])
+def test_write_of_nothing_is_an_error(cli: Cli, text: str) -> None:
+    """Without a line no server is asked, so it is not said that all went well."""
+    ran = cli("database", "write", "db", "-", "--host", "http://127.0.0.1:1", stdin=text)
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == "Error writing: no lines to write\n"
 
 
 def test_unreadable_file_stops_before_anything_is_written(

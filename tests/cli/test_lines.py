@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from io import BytesIO
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iox_otel.cli.lines import chunks, count_lines
+from iox_otel.cli.lines import MAX_LINE_BYTES, Chunk, LongLine, chunks, data_lines
+from iox_otel.conductor.app import DEFAULT_MAX_REQUEST_BYTES
+
+
+def cut(text: bytes, chunk_bytes: int = 1) -> list[Chunk]:
+    """Return the chunks of *text*, which has no line that is too long."""
+    pieces = chunks(BytesIO(text), chunk_bytes=chunk_bytes)
+    return [piece for piece in pieces if isinstance(piece, Chunk)]
 
 
 def bodies(text: bytes, chunk_bytes: int = 1) -> list[bytes]:
     """Return the contents of the chunks of *text*, by default as short as they can be."""
-    return [chunk.body for chunk in chunks(BytesIO(text), chunk_bytes)]
+    return [chunk.body for chunk in cut(text, chunk_bytes)]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +51,7 @@ def test_chunks_know_their_place() -> None:
     """Each chunk says on which line of the file it begins."""
     text = b'a f=1\n\n# comment\nb f="x\ny"\nc f=1\n'
 
-    assert [(chunk.first_line, chunk.body) for chunk in chunks(BytesIO(text), 20)] == [
+    assert [(chunk.first_line, chunk.body) for chunk in cut(text, 20)] == [
         (1, b"a f=1\n\n# comment\n"),
         (4, b'b f="x\ny"\nc f=1\n'),
     ]
@@ -53,57 +61,108 @@ def test_chunks_are_of_the_size_asked_for() -> None:
     """Lines are put together up to the size, which only a single line may exceed."""
     text = b"".join(b"m f=%d\n" % number for number in range(1000)) + b"m f=" + b"1" * 200 + b"\n"
 
-    cut = bodies(text, 100)
+    parts = bodies(text, 100)
 
-    assert b"".join(cut) == text
-    assert all(len(body) <= 100 for body in cut[:-1])
-    assert len(cut) < len(text) / 90 + 2
-
-
-def test_forgotten_quote_ends_somewhere() -> None:
-    """A string that never closes does not make the rest of the file one chunk."""
-    text = b'a f="x\n' + b"b f=1\n" * 100_000
-
-    cut = bodies(text, 10_000)
-
-    assert b"".join(cut) == text
-    assert max(map(len, cut)) < 200_000
-    assert len(cut) > 20
+    assert b"".join(parts) == text
+    assert all(len(part) <= 100 for part in parts[:-1])
+    assert len(parts) < len(text) / 90 + 2
 
 
-def test_endless_line_is_cut() -> None:
-    """A file without newlines is not read into memory as a whole."""
-    text = b"a" * (20 << 20)
+def test_longest_line_fills_a_request() -> None:
+    """A line is sent if the server takes it alone, and not if it has a byte more."""
+    assert MAX_LINE_BYTES == DEFAULT_MAX_REQUEST_BYTES
+    longest = b'a f="' + b"x" * (MAX_LINE_BYTES - 7) + b'"\n'
 
-    assert [len(body) for body in bodies(text)] == [8 << 20, 8 << 20, 4 << 20]
+    assert bodies(b"b f=1\n" + longest + b"c f=1\n") == [b"b f=1\n", longest, b"c f=1\n"]
+    assert list(chunks(BytesIO(b"b" + longest))) == [LongLine(1, MAX_LINE_BYTES + 1, False)]
+
+
+LIMIT = 200_000
+
+
+@pytest.mark.parametrize(
+    ("begin", "fill", "end", "has_open_string"),
+    [
+        (b"a", b"a", b"", False),
+        (b"a f=", b"1", b"", False),
+        (b"a f=", b"1", b',g="x\nb f=2\n"', False),
+        (b'a f="', b"x", b'\nb f=2\n"', False),
+        (b'a f="', b"x\n", b'b f=2\n"', False),
+        (b'a f="', b'\\"\n', b'b f=2\n"', False),
+        (b'a f="', b'\\"', b'\nb f=2\n"', False),
+        (b"a,t=", b'"', b" f=1", False),
+        (b'# say f="', b"x", b"", False),
+        (b"", b" ", b'# f="', False),
+        (b"", b" ", b'a f="\nb f=2"', False),
+        (b'a f="', b"\nb f=2", b"", True),
+    ],
+)
+def test_no_piece_of_a_line_is_sent(
+    begin: bytes, fill: bytes, end: bytes, has_open_string: bool
+) -> None:
+    """What is too long is left out to its end, which may be behind newlines in a string."""
+    before, line, after = b"# comment\nb f=1\n", begin + fill * LIMIT + end + b"\n", b"c f=1\n"
+    text = before + line + after
+
+    first, long, *rest = chunks(BytesIO(text), max_line_bytes=LIMIT)
+
+    assert first == Chunk(before, 1)
+    if has_open_string:
+        assert (long, rest) == (LongLine(3, len(line + after), True), [])
+    else:
+        assert long == LongLine(3, len(line), False)
+        assert rest == [Chunk(after, 3 + line.count(b"\n"))]
+
+
+@pytest.mark.parametrize("fill", [b"x", b"x\n", b'\\"'])
+def test_long_string_is_one_line(fill: bytes) -> None:
+    """A string may be as long as the line that it is in, whatever it holds."""
+    line = b'a f="' + fill * (LIMIT // len(fill)) + b'"\n'
+
+    assert bodies(line + b"b f=1\n") == [line, b"b f=1\n"]
+
+
+@pytest.mark.parametrize("text", [b"a f=" + b"1" * (8 << 20), b'a f="' + b"x\n" * (1 << 18)])
+def test_little_of_a_long_line_is_held(text: bytes) -> None:
+    """A line takes bounded memory, however long it is and of how many pieces."""
+    file = BytesIO(text)
+    tracemalloc.start()
+    try:
+        (line,) = chunks(file, max_line_bytes=LIMIT)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert isinstance(line, LongLine)
+    assert line.size_bytes == len(text)
+    assert peak_bytes < 4 * LIMIT
 
 
 @given(st.text('ab"=, \\\n#', max_size=60).map(str.encode), st.integers(1, 40))
 def test_nothing_is_lost(text: bytes, chunk_bytes: int) -> None:
     """Whatever the text, the chunks are the text, and their line numbers add up."""
-    line, total = 1, 0
-    cut = list(chunks(BytesIO(text), chunk_bytes))
-    for chunk in cut:
+    line, numbers = 1, []
+    for chunk in cut(text, chunk_bytes):
         assert chunk.first_line == line
+        numbers += [line + number - 1 for number in data_lines(chunk.body)]
         line += chunk.body.count(b"\n")
-        total += count_lines(chunk.body)
 
-    assert b"".join(chunk.body for chunk in cut) == text
-    assert total == count_lines(text)
+    assert b"".join(bodies(text, chunk_bytes)) == text
+    assert numbers == data_lines(text)
 
 
 @pytest.mark.parametrize(
     ("text", "refused", "expected"),
     [
-        (b"", (), 0),
-        (b"a f=1", (), 1),
-        (b"\n \r\n# c\n\ta f=1\n", (), 1),
-        (b'a f="x\ny"\nb f=1\n', (), 2),
-        (b'a f="x\nb f=1\nc f=1\n', (), 1),
-        (b'a f="x\nb f=1\nc f=1\n', (1,), 3),
-        (b"a f=1\nbad\nc f=1\n", (2,), 3),
+        (b"", (), []),
+        (b"a f=1", (), [1]),
+        (b"\n \r\n# c\n\ta f=1\n", (), [4]),
+        (b'a f="x\ny"\nb f=1\n', (), [1, 3]),
+        (b'a f="x\nb f=1\nc f=1\n', (), [1]),
+        (b'a f="x\nb f=1\nc f=1\n', (1,), [1, 2, 3]),
+        (b"a f=1\nbad\nc f=1\n", (2,), [1, 2, 3]),
     ],
 )
-def test_count_lines(text: bytes, refused: tuple[int, ...], expected: int) -> None:
+def test_data_lines(text: bytes, refused: tuple[int, ...], expected: list[int]) -> None:
     """Comments and blank lines do not count, nor do newlines in a string that the server took."""
-    assert count_lines(text, refused) == expected
+    assert data_lines(text, refused) == expected
