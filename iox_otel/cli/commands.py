@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -17,6 +19,19 @@ from .run import run
 class Commands(click.Group):
     """A group whose commands end without a traceback for what a user can do wrong."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command line; end with a line and status 1 if stdout takes no more."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as exc:
+            # Of an error with files or sockets the commands tell by themselves. If it was stderr
+            # that failed, nobody sees the line.
+            if exc.filename is not None:
+                raise
+            _drop_stdout()
+            Failure(f"cannot write to stdout: {exc.strerror or exc}").show()
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
@@ -26,6 +41,15 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             # The shell's convention for a program that SIGINT ended.
             raise click.exceptions.Exit(130) from None
+
+
+def _drop_stdout() -> None:
+    """Let what stdout still holds go nowhere: the interpreter would try it again at its end."""
+    if sys.stdout is None:
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 @click.group(

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -137,7 +137,7 @@ def _telling(what: str) -> Iterator[None]:
 
 def _print_stream(pieces: Iterator[bytes]) -> None:
     """Print *pieces* as they come, with a newline at the end."""
-    on_terminal = sys.stdout.isatty()
+    on_terminal = _is_terminal(sys.stdout)
     last = b"\n"
     for piece in filter(None, pieces):
         last = piece[-1:]
@@ -149,7 +149,7 @@ def _print_stream(pieces: Iterator[bytes]) -> None:
 @contextmanager
 def _progress(sources: list[Source]) -> Iterator[Advance]:
     """Show on a terminal how much of *sources* was sent; elsewhere show nothing."""
-    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+    if not _is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield lambda sent_bytes: None
         return
     from rich.console import Console
@@ -161,6 +161,11 @@ def _progress(sources: list[Source]) -> Iterator[Advance]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("writing", total=total)
         yield lambda sent_bytes: progress.update(task, advance=sent_bytes)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Return whether a person sees *stream*; None is a stream that was closed from the start."""
+    return stream is not None and stream.isatty()
 
 
 # What a terminal would take for a command becomes a question mark; newline and tab stay.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -87,7 +88,7 @@ def run(http_bind: str, server_id: str | None, verbose: int, **flags: str | None
     finally:
         delivered = tracing.shutdown(timeout_s=FLUSH_S)
         if tracing.collector is not None and (verbose or not delivered):
-            click.echo(stats_line(tracing.stats()), err=True)
+            _tell(stats_line(tracing.stats()))
 
 
 def stats_line(stats: dict[str, Stats]) -> str:
@@ -108,8 +109,13 @@ def stats_line(stats: dict[str, Stats]) -> str:
 def _say_ready(url: str, tracing: Tracing) -> None:
     sinks = [f"{name} ({where})" for name, where in tracing.destinations().items()]
     traces = f"traces go to {' and '.join(sinks)}" if sinks else "traces go nowhere"
-    # stdout is the console exporter's.
-    click.echo(f"iox-otel listening on {url}; {traces}; data is in memory only", err=True)
+    _tell(f"iox-otel listening on {url}; {traces}; data is in memory only")
+
+
+def _tell(line: str) -> None:
+    """Print *line* on stderr, since stdout is the console exporter's."""
+    with suppress(OSError):  # a full disk under the log does not stop a server
+        click.echo(line, err=True)
 
 
 def _server() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:

@@ -10,6 +10,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -453,6 +454,33 @@ def test_reader_that_goes_away_is_no_error(
     process.wait(30)
 
 
+ROWS = "select a.value, b.value from generate_series(1, 200) a, generate_series(1, 200) b"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("query", "{db}", "select 1"),
+        ("query", "{db}", ROWS, "--format", "csv"),
+        ("list",),
+        ("--help",),
+    ],
+    ids=["short", "long", "list", "help"],
+)
+def test_full_disk(
+    start_cli: Start, server_url: str, database: str, arguments: tuple[str, ...]
+) -> None:
+    """An answer that cannot be written is one line and status 1."""
+    words = [word.format(db=database) for word in arguments]
+    with open("/dev/full", "wb") as full:
+        process = start_cli(
+            "database", "--host", server_url, *words, stdout=full, stderr=subprocess.PIPE
+        )
+    _, err = process.communicate(timeout=30)
+
+    assert (process.returncode, err) == (1, b"cannot write to stdout: No space left on device\n")
+
+
 def test_interrupt_ends_quietly(start_cli: Start) -> None:
     """Ctrl-C ends a command that waits for the server without a word, with the shell's 130."""
     with one_answer(b"") as (url, requests):
@@ -462,6 +490,20 @@ def test_interrupt_ends_quietly(start_cli: Start) -> None:
         _, err = process.communicate(timeout=30)
 
     assert (process.returncode, err) == (130, b"")
+
+
+def test_closed_outputs(start_cli: Start, server_url: str, database: str) -> None:
+    """With stdout and stderr closed from the start a command does what it was asked for."""
+    code = (
+        "import sys; sys.stdout = sys.stderr = None;"  # as Python itself does
+        "from iox_otel.cli import main; main()"
+    )
+    for arguments in (("write", database, str(METRICS)), ("query", database, "select 1")):
+        ran = subprocess.run(
+            [sys.executable, "-c", code, "database", "--host", server_url, *arguments], timeout=30
+        )
+
+        assert ran.returncode == 0
 
 
 def test_progress_is_for_terminals(start_cli: Start, server_url: str, database: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
@@ -100,6 +101,44 @@ def test_service_and_server_reach_the_spans(cli: Cli, start_server: Callable[...
             server.end()
 
             assert name in datagram and b"4711" in datagram
+
+
+@pytest.mark.parametrize("full", ["stdout", "stderr"])
+def test_full_disk_does_not_stop_the_server(start_cli: Callable[..., Any], full: str) -> None:
+    """Where neither spans nor log lines can be written, requests are served all the same."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    outputs = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with open("/dev/full", "wb") as file:
+        outputs[full] = file.fileno()
+        process = start_cli(
+            "run", "-v", "--http-bind", f"127.0.0.1:{port}", "--traces-exporter", "console",
+            **outputs,
+        )  # fmt: skip
+    deadline_s = time.monotonic() + 30
+    status = None
+    while status is None:
+        assert process.poll() is None and time.monotonic() < deadline_s
+        status = _status_of_traced_request(port)
+    process.terminate()
+
+    assert status == 200
+    assert process.wait(30) == 0
+
+
+def _status_of_traced_request(port: int) -> int | None:
+    """Return the answer's status, or None while nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    headers = {"jaeger-debug-id": "why"}
+    try:
+        connection.request("GET", "/api/v3/configure/database?format=json", headers=headers)
+        return connection.getresponse().status
+    except ConnectionRefusedError:
+        time.sleep(0.01)
+        return None
+    finally:
+        connection.close()
 
 
 def test_port_in_use(cli: Cli) -> None:
