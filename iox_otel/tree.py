@@ -12,11 +12,17 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
 
+from ._values import metadata_of, text_of
 from .display import escape, format_duration, format_metadata
 
 MAX_DEPTH = 60
 """Deeper spans are indented no further, their depth is written out instead: else the text of a
 chain of n spans would have n² characters."""
+
+
+_KINDS = {kind: kind for kind in SpanKind}
+_STATUSES = {status: status for status in SpanStatus}
+"""A plain 2 in its place is as good as the member; what is none of them stands for none."""
 
 
 class TreeSpan(Protocol):
@@ -58,20 +64,28 @@ class SpanRecord(NamedTuple):
 
     @classmethod
     def of(cls, span: Span, *, service: str = "") -> SpanRecord:
-        """Return the record of a native *span*; what is written to the span later is not in it."""
+        """Return the record of a native *span*; what is written to the span later is not in it.
+
+        Names, keys, messages and values are made text or numbers as the methods of a span do it,
+        also where the application has written to it directly.
+        """
         ctx = span.ctx
+        message = span.status_message
         return cls(
             trace_id=ctx.trace_id,
             span_id=ctx.span_id,
             parent_span_id=ctx.parent_span_id,
-            name=span.name,
+            name=text_of(span.name),
             start_ns=span.start_ns,
             end_ns=span.end_ns,
-            kind=span.kind,
-            status=span.status,
-            status_message=span.status_message,
-            metadata=span.metadata.copy(),
-            events=span.events,
+            kind=_KINDS.get(span.kind, SpanKind.INTERNAL),
+            status=_STATUSES.get(span.status, SpanStatus.UNKNOWN),
+            status_message=None if message is None else text_of(message),
+            metadata=metadata_of(span.metadata.copy()),
+            events=tuple(
+                SpanEvent(event.msg, event.metadata.copy(), time_ns=event.time_ns)
+                for event in span.events
+            ),
             links=ctx.links,
             parent_is_remote=ctx.parent_is_remote,
             service=service,

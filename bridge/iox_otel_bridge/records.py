@@ -12,6 +12,7 @@ from opentelemetry.trace import StatusCode
 from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
 from iox_otel.tree import SpanRecord
 
+from .plain import text_of, time_of, times_of
 from .sender import AnySpan
 
 MAX_TEXT = 1_000
@@ -31,17 +32,27 @@ def record_of(span: AnySpan, resource: Resource) -> SpanRecord:
     """Return the record of *span*, native or OpenTelemetry's.
 
     Args:
-        span: is only read.
+        span: is only read. Texts and times in the record are such, whatever the span has there.
         resource: names the service of native spans; OpenTelemetry's bring their own.
     """
     if isinstance(span, Span):
-        return SpanRecord.of(span, service=service_of(resource))
-    return _of_readable(span)
+        record = SpanRecord.of(span, service=service_of(resource))
+    else:
+        record = _of_readable(span)
+    start_ns, end_ns = record.start_ns, record.end_ns
+    if start_ns is None or end_ns is None:  # unknown is shown as such
+        return record._replace(start_ns=_known(start_ns), end_ns=_known(end_ns))
+    start_ns, end_ns = times_of(start_ns, end_ns)
+    return record._replace(start_ns=start_ns, end_ns=end_ns)
+
+
+def _known(time_ns: int | None) -> int | None:
+    return None if time_ns is None else time_of(time_ns)
 
 
 def service_of(resource: Resource) -> str:
     """Return the resource's `service.name`, "" if it has none."""
-    return str(resource.attributes.get("service.name", ""))
+    return text_of(resource.attributes.get("service.name", ""))
 
 
 def _of_readable(span: ReadableSpan) -> SpanRecord:
@@ -50,13 +61,13 @@ def _of_readable(span: ReadableSpan) -> SpanRecord:
         trace_id=context.trace_id if context else 0,
         span_id=context.span_id if context else 0,
         parent_span_id=(parent.span_id or None) if parent else None,
-        name=span.name,
+        name=text_of(span.name),
         start_ns=span.start_time,
         end_ns=span.end_time,
         kind=SpanKind(span.kind.value),  # the same numbers on both sides
         status=_STATUS[span.status.status_code],
-        status_message=span.status.description,
-        metadata=dict(span.attributes or {}),
+        status_message=span.status.description and text_of(span.status.description),
+        metadata={text_of(key): value for key, value in (span.attributes or {}).items()},
         events=tuple(
             SpanEvent(event.name, event.attributes, time_ns=event.timestamp)
             for event in span.events
@@ -102,7 +113,7 @@ def _slim_value(value: object) -> object:
         return value[:MAX_TEXT]
     if isinstance(value, list | tuple):
         return tuple(_slim_value(item) for item in value[:MAX_ITEMS])
-    return value if isinstance(value, bool | int | float) else str(value)[:MAX_TEXT]
+    return value if isinstance(value, bool | int | float) else text_of(value)[:MAX_TEXT]
 
 
 def weight(record: SpanRecord) -> tuple[bool, bool, int]:

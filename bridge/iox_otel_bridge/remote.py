@@ -6,6 +6,8 @@ from opentelemetry import trace
 
 from iox_otel import SpanContext
 
+from .trace_state import trace_state_of
+
 
 class RemoteSpan(trace.NonRecordingSpan):
     """The parent that a request names, around the native context of it.
@@ -60,27 +62,14 @@ def is_debug(span: trace.Span) -> bool:
     )
 
 
-class _RemoteTraceState(trace.TraceState):
-    """A trace state that was checked when the header was read.
-
-    The ready-made parser knows the keys of level 1 only: it would drop a whole list that level 2
-    allows, and log its text.
-    """
-
-    def __init__(self, header: str) -> None:
-        super().__init__()
-        self._dict = dict(member.split("=", 1) for member in header.split(","))
-
-
 def _span_context(context: SpanContext) -> trace.SpanContext:
     flags = trace.TraceFlags.SAMPLED if context.sampled else trace.TraceFlags.DEFAULT
     if context.random_trace_id:
         flags |= trace.TraceFlags.RANDOM_TRACE_ID
-    state = context.trace_state
     return (DebugSpanContext if context.debug else trace.SpanContext)(
         trace_id=context.trace_id,
         span_id=context.span_id,
         is_remote=True,
         trace_flags=trace.TraceFlags(flags),
-        trace_state=_RemoteTraceState(state) if state else trace.TraceState.get_default(),
+        trace_state=trace_state_of(context.trace_state),
     )

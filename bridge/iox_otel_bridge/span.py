@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from functools import cached_property, lru_cache
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceState
+from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
 from iox_otel import Span, SpanStatus
+from iox_otel import SpanKind as NativeKind
 
-AttributeValue = str | bool | int | float | tuple[str | bool | int | float, ...]
+from .plain import Scalar, items_of, scalar_of, text_of, time_of, times_of
+from .trace_state import trace_state_of
 
-MAX_TIME_NS = (1 << 64) - 1
+AttributeValue = Scalar | tuple[Scalar, ...]
 
 
 def _version() -> str:
@@ -33,7 +34,7 @@ SCOPE = InstrumentationScope("iox-trace", _version())
 
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _UNSAMPLED = TraceFlags(TraceFlags.DEFAULT)
-_NO_STATE = TraceState()
+_KINDS = {kind: SpanKind(kind.value) for kind in NativeKind}
 _UNSET = Status(StatusCode.UNSET)
 _OK = Status(StatusCode.OK)
 
@@ -52,41 +53,12 @@ def attributes(metadata: Mapping[str, Any]) -> Attributes:
     "?", and what no attribute may hold its `str()`.
     """
     copy = dict(metadata)  # one step: other threads may still write to it
-    return Attributes({valid_text(key): attribute_value(value) for key, value in copy.items()})
+    return Attributes({text_of(key): attribute_value(value) for key, value in copy.items()})
 
 
 def attribute_value(value: object) -> AttributeValue:
     """Return *value* in the form OpenTelemetry allows; see `attributes`."""
-    if isinstance(value, list | tuple):
-        items = tuple(_scalar(item) for item in value)
-        return items if len({type(item) for item in items}) <= 1 else tuple(map(str, items))
-    return _scalar(value)
-
-
-def _scalar(value: object) -> str | bool | int | float:
-    if isinstance(value, bool | float):
-        return value
-    if isinstance(value, int):
-        return int(value) if -(1 << 63) <= value < 1 << 63 else _digits(value)
-    return valid_text(value)
-
-
-def _digits(number: int) -> str:
-    try:
-        return str(number)
-    except ValueError:  # more digits than Python converts (sys.set_int_max_str_digits)
-        return hex(number)
-
-
-def valid_text(value: object) -> str:
-    """Return *value* as text that UTF-8 can carry: one lone surrogate fails a whole batch."""
-    text = value if isinstance(value, str) else str(value)
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-@lru_cache(maxsize=256)
-def _trace_state(text: str) -> TraceState:
-    return TraceState.from_header([text])
+    return items_of(value) if isinstance(value, list | tuple) else scalar_of(value)
 
 
 class BridgedSpan(ReadableSpan):
@@ -110,11 +82,11 @@ class BridgedSpan(ReadableSpan):
 
     @cached_property
     def _name(self) -> str:  # type: ignore[override]
-        return valid_text(self._native.name)
+        return text_of(self._native.name)
 
     @cached_property
     def _kind(self) -> SpanKind:  # type: ignore[override]
-        return SpanKind(int(self._native.kind))
+        return _KINDS.get(self._native.kind, SpanKind.INTERNAL)
 
     @cached_property
     def _context(self) -> SpanContext:  # type: ignore[override]
@@ -130,27 +102,26 @@ class BridgedSpan(ReadableSpan):
     def _context_of(self, span_id: int, *, is_remote: bool) -> SpanContext:
         ctx = self._native.ctx
         flags = _SAMPLED if ctx.sampled else _UNSAMPLED
-        state = _trace_state(ctx.trace_state) if ctx.trace_state else _NO_STATE
-        return SpanContext(ctx.trace_id, span_id, is_remote, flags, state)
+        return SpanContext(ctx.trace_id, span_id, is_remote, flags, trace_state_of(ctx.trace_state))
 
     @cached_property
+    def _times(self) -> tuple[int, int]:
+        return times_of(self._native.start_ns, self._native.end_ns)
+
+    @property
     def _start_time(self) -> int:  # type: ignore[override]
-        native = self._native
-        if native.start_ns is not None:
-            return _time(native.start_ns)
-        return time.time_ns() if native.end_ns is None else _time(native.end_ns)
+        return self._times[0]
 
-    @cached_property
+    @property
     def _end_time(self) -> int:  # type: ignore[override]
-        end_ns = self._native.end_ns
-        return self._start_time if end_ns is None else _time(end_ns)
+        return self._times[1]
 
     @cached_property
     def _status(self) -> Status:  # type: ignore[override]
         native = self._native
         if native.status == SpanStatus.ERR:
             message = native.status_message
-            return Status(StatusCode.ERROR, None if message is None else valid_text(message))
+            return Status(StatusCode.ERROR, None if message is None else text_of(message))
         return _OK if native.status == SpanStatus.OK else _UNSET
 
     @cached_property
@@ -160,7 +131,7 @@ class BridgedSpan(ReadableSpan):
     @cached_property
     def _events(self) -> tuple[Event, ...]:  # type: ignore[override]
         return tuple(
-            Event(valid_text(event.msg), attributes(event.metadata), _time(event.time_ns))
+            Event(text_of(event.msg), attributes(event.metadata), time_of(event.time_ns))
             for event in self._native.events
         )
 
@@ -171,8 +142,3 @@ class BridgedSpan(ReadableSpan):
             Link(SpanContext(trace_id, span_id, is_remote=True, trace_flags=_SAMPLED))
             for trace_id, span_id in self._native.ctx.links
         )
-
-
-def _time(time_ns: int) -> int:
-    """Return *time_ns*, moved into what 64 bits hold: the application may have set anything."""
-    return min(max(time_ns, 0), MAX_TIME_NS)

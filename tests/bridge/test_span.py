@@ -132,6 +132,19 @@ def test_an_unsampled_context_is_not_flagged() -> None:
     assert not BridgedSpan(Span("span", ctx), RESOURCE).context.trace_flags.sampled
 
 
+def test_a_trace_state_of_level_2_is_kept(caplog: pytest.LogCaptureFixture) -> None:
+    """OpenTelemetry's own parser knows level 1 only: it drops the list and logs its text."""
+    state = "1vendor=a,x@9sys=b=c"
+    native = Span("span", SpanContext(trace_id=1, span_id=2, parent_span_id=3, trace_state=state))
+    span = BridgedSpan(native, RESOURCE)
+
+    assert span.context.trace_state.to_header() == state
+    assert span.parent is not None and span.parent.trace_state.to_header() == state
+    (scoped,) = encode_spans([span]).resource_spans[0].scope_spans
+    assert scoped.spans[0].trace_state == state
+    assert not caplog.records
+
+
 def test_a_malformed_trace_state_is_left_out() -> None:
     """OpenTelemetry's TraceState holds none; the span is none the worse."""
     ctx = SpanContext(trace_id=1, span_id=2, trace_state="not a trace state")
@@ -158,6 +171,12 @@ def test_every_kind(kind: SpanKind) -> None:
 def test_times() -> None:
     """Nanoseconds, as they are."""
     assert (bridged().start_time, bridged().end_time) == (START_NS, END_NS)
+
+
+def test_an_end_before_the_start_is_the_start() -> None:
+    """A span that was filled in wrongly took no time, rather than less than none."""
+    span = BridgedSpan(Span("span", SpanContext.new(None), start_ns=9, end_ns=5), RESOURCE)
+    assert (span.start_time, span.end_time) == (9, 9)
 
 
 @pytest.mark.parametrize("known", ["start_ns", "end_ns"])

@@ -38,6 +38,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from iox_otel.display import format_value
 from iox_otel.tree import SpanRecord
+from iox_otel_bridge.plain import text_of
 from iox_otel_bridge.records import record_of
 from iox_otel_bridge.sender import AnySpan
 from iox_otel_bridge.span import SCOPE
@@ -139,7 +140,7 @@ def rfc3339(time_ns: int | None) -> str | None:
 
 
 def _object(values: Mapping[str, object]) -> dict[str, object]:
-    return {str(key): _value(value, _MAX_DEPTH) for key, value in values.items()}
+    return {text_of(key): _value(value, _MAX_DEPTH) for key, value in values.items()}
 
 
 def _value(value: object, depth: int) -> object:
@@ -150,10 +151,10 @@ def _value(value: object, depth: int) -> object:
     if isinstance(value, float):
         return _float(float(value))
     if depth and isinstance(value, Mapping):
-        return {str(key): _value(item, depth - 1) for key, item in value.items()}
+        return {text_of(key): _value(item, depth - 1) for key, item in value.items()}
     if depth and isinstance(value, Sequence) and not isinstance(value, bytes):
         return [_value(item, depth - 1) for item in value]
-    return str(value)
+    return text_of(value)
 
 
 def _float(value: float) -> float | str:

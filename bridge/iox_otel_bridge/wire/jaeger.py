@@ -15,10 +15,11 @@ from opentelemetry.sdk.trace import ReadableSpan
 from thrift.Thrift import TMessageType
 
 from iox_otel import Span
+from iox_otel_bridge.plain import text_of
 
 from .jaeger_shorten import MARK, shorten_process, shorten_span
 from .jaeger_span import native_span, readable_span
-from .jaeger_tags import mend_span, mend_tags, tags_of, text_of
+from .jaeger_tags import mend_span, mend_tags, tags_of
 from .jaeger_types import EMIT_BATCH_ARGS, PROCESS, SPAN, Process, reader
 
 __all__ = [

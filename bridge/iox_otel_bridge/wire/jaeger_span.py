@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from time import time_ns
 from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -11,8 +10,9 @@ from opentelemetry.trace import SpanKind as OtelSpanKind
 from opentelemetry.trace import StatusCode
 
 from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
+from iox_otel_bridge.plain import MAX_TIME_NS, text_of, time_of, times_of
 
-from .jaeger_tags import tags_of, text_of
+from .jaeger_tags import tags_of
 from .jaeger_types import FOLLOWS_FROM, LogStruct, SpanRef, SpanStruct, StrTag, signed
 
 _SAMPLED = 1
@@ -41,7 +41,7 @@ def native_span(span: Span) -> SpanStruct:
 
     - Links are FOLLOWS_FROM references; the parent has a field of its own and is none.
     - Times are cut to microseconds. A missing start or end is equal to the other, both missing are
-      now; a duration is never negative.
+      now; an end before the start is the start, a time beyond 64 bits the end of what they hold.
     - The status is a tag `ok` or `error`, the kind a tag `span.kind`. Metadata under these names
       wins.
     - An event is a log: first a field `event` with its message, then its metadata, sorted by key;
@@ -61,7 +61,7 @@ def native_span(span: Span) -> SpanStruct:
     start_ns, end_ns = _times(span.start_ns, span.end_ns)
     events = span.events
     logs = [_log(event.time_ns, event.msg, event.metadata) for event in events]
-    message = span.status_message
+    message = "" if span.status_message is None else _text(span.status_message)
     if message and not _is_said(message, events):
         logs.append(_log(end_ns, message, None))
     return SpanStruct(
@@ -111,12 +111,10 @@ def readable_span(span: ReadableSpan) -> SpanStruct:
     )
 
 
-def _times(start_ns: int | None, end_ns: int | None) -> tuple[int, int]:
-    if start_ns is None:
-        start_ns = end_ns if end_ns is not None else time_ns()
-    if end_ns is None or end_ns < start_ns:
-        end_ns = start_ns
-    return start_ns, end_ns
+def _times(start_ns: Any, end_ns: Any) -> tuple[int, int]:
+    if type(start_ns) is int and type(end_ns) is int and 0 <= start_ns <= end_ns <= MAX_TIME_NS:
+        return start_ns, end_ns
+    return times_of(start_ns, end_ns)
 
 
 def _references(links: Iterable[tuple[int, int]]) -> list[Any] | None:
@@ -126,7 +124,9 @@ def _references(links: Iterable[tuple[int, int]]) -> list[Any] | None:
     ] or None
 
 
-def _log(time_ns: int, event: str, metadata: Mapping[str, object] | None) -> LogStruct:
+def _log(time_ns: Any, event: str, metadata: Mapping[str, object] | None) -> LogStruct:
+    if type(time_ns) is not int or not 0 <= time_ns <= MAX_TIME_NS:
+        time_ns = time_of(time_ns)
     fields = tags_of(metadata) if metadata else []
     fields.insert(0, StrTag("event", _text(event)))
     return LogStruct(time_ns // 1000, fields)

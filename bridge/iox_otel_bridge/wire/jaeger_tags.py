@@ -8,6 +8,8 @@ from math import isfinite
 from operator import itemgetter
 from typing import Any
 
+from iox_otel_bridge.plain import scalar_of, text_of
+
 from .jaeger_types import (
     AnyTag,
     BoolTag,
@@ -27,7 +29,8 @@ def tags_of(values: Mapping[str, object]) -> list[AnyTag]:
     """Return *values* as tags, sorted by key.
 
     Text, floats, booleans and integers become tags of that type. NaN and the infinities become
-    text, since Jaeger answers a query that finds one with an error for all its traces; so do
+    text, within sequences too: they are no JSON, and Jaeger answers a query that finds one with an
+    error for all its traces; so do
     integers beyond 64 bits, once encoding has failed (`mend_tags`). Sequences and mappings become
     JSON text (OpenTelemetry to Jaeger Transformation, "Attributes"), anything else its `str()`.
     """
@@ -47,9 +50,11 @@ def tag_of(key: str, value: object) -> AnyTag:
 
 
 def _double(key: str, value: float) -> AnyTag:
-    if isfinite(value):
-        return DoubleTag(key, value)
-    return StrTag(key, "NaN" if value != value else "+Inf" if value > 0 else "-Inf")
+    return DoubleTag(key, value) if isfinite(value) else StrTag(key, _not_finite(value))
+
+
+def _not_finite(value: float) -> str:
+    return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
 
 
 _MAKERS: dict[type, Callable[[str, Any], AnyTag]] = {
@@ -61,32 +66,34 @@ _MAKERS: dict[type, Callable[[str, Any], AnyTag]] = {
 
 
 def _converted(key: str, value: object) -> AnyTag:
-    try:
-        if isinstance(value, int):
-            return LongTag(key, int(value))
-        if isinstance(value, float):
-            return _double(key, float(value))
-        if isinstance(value, (list, tuple, dict)):
-            return StrTag(key, _json(value))
-    except Exception:  # a subclass of the application's, or a circle
-        pass
-    return StrTag(key, text_of(value))
+    if isinstance(value, list | tuple | dict):
+        return StrTag(key, _json(value))
+    scalar = scalar_of(value)
+    return _MAKERS[type(scalar)](key, scalar)
+
+
+_encode_json = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=text_of
+).encode
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=text_of)
-
-
-def text_of(value: object) -> str:
-    """Return *value* as text that has a UTF-8 form, "?" for a lone surrogate; never raises."""
     try:
-        text = str.__str__(value) if isinstance(value, str) else str(value)
-    except Exception:
-        if isinstance(value, int):  # str() refuses more than 4,300 digits
-            text = int.__format__(value, "#x")
-        else:
-            text = f"<{type(value).__name__}: unprintable>"
-    return text.encode("utf-8", "replace").decode()
+        try:
+            return _encode_json(value)
+        except ValueError:  # NaN and the infinities are no JSON
+            return _encode_json(_finite(value))
+    except Exception:  # a circle, or keys that no object of JSON has
+        return text_of(value)
+
+
+def _finite(value: object) -> object:
+    """Return *value* with NaN and the infinities in it as text."""
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return _not_finite(value) if isinstance(value, float) and not isfinite(value) else value
 
 
 def mend_span(span: SpanStruct) -> None:

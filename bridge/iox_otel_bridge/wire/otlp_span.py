@@ -8,11 +8,10 @@ the values are protobuf's tags: field number * 8 + wire type.
 from __future__ import annotations
 
 import struct
-import time
 from typing import Any
 
 from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
-from iox_otel_bridge.span import MAX_TIME_NS
+from iox_otel_bridge.plain import items_of, scalar_of, text_of, time_of, times_of
 
 _MASK = (1 << 64) - 1
 _pack_double = struct.Struct("<d").pack
@@ -81,7 +80,7 @@ def text_field(tag: int, text: str) -> bytes:
 
 def valid_utf8(text: object) -> bytes:
     """Return *text*, or the text of whatever else it is, with "?" for each lone surrogate."""
-    return (text if isinstance(text, str) else str(text)).encode("utf-8", "replace")
+    return (text if type(text) is str else text_of(text)).encode("utf-8", "replace")
 
 
 def _varint(number: int) -> bytes:
@@ -130,22 +129,12 @@ def _cached(cache: dict[object, bytes], tag: int, text: object) -> bytes:
 
 def _times(start_ns: Any, end_ns: Any) -> bytes:
     try:
-        return _pack_times(0x39, start_ns, 0x41, end_ns)
-    except struct.error:  # missing, or no number OTLP has: once in a long while
-        if start_ns is None:
-            start_ns = end_ns
-        start_ns = _time(start_ns)
-        end_ns = start_ns if end_ns is None else _time(end_ns)
-        return _pack_times(0x39, start_ns, 0x41, end_ns)
-
-
-def _time(time_ns: Any) -> int:
-    if time_ns is None:
-        return time.time_ns()
-    try:
-        return min(max(int(time_ns), 0), MAX_TIME_NS)
-    except (TypeError, ValueError, OverflowError):  # not a number, or not a finite one
-        return 0
+        if start_ns <= end_ns:
+            return _pack_times(0x39, start_ns, 0x41, end_ns)
+    except (struct.error, TypeError):  # missing, or no number OTLP has: once in a long while
+        pass
+    start_ns, end_ns = times_of(start_ns, end_ns)
+    return _pack_times(0x39, start_ns, 0x41, end_ns)
 
 
 def _status(span: Span) -> bytes:
@@ -158,7 +147,7 @@ def _event(event: SpanEvent) -> bytes:
     try:
         packed = _pack_time(0x09, event.time_ns)
     except struct.error:
-        packed = _pack_time(0x09, _time(event.time_ns))
+        packed = _pack_time(0x09, time_of(event.time_ns))
     message = valid_utf8(event.msg)
     out = [packed, b"\x12", length(len(message)), message]
     if event.metadata:
@@ -194,35 +183,10 @@ def _any_value(value: Any) -> bytes:
             return few
         if -(1 << 63) <= value < 1 << 63:
             return b"\x18" + _varint(value & _MASK)
-        return _any_value(_digits(value))
+        return _any_value(text_of(value))
     if kind is float:
         return b"\x21" + _pack_double(value)
     if kind is tuple:
-        return field(0x2A, b"".join([field(0x0A, item) for item in _items(value)]))
-    return _any_value(_plain(value))
-
-
-def _items(values: tuple[Any, ...]) -> list[bytes]:
-    """Return the items of an array, which are of one plain type: text, if they were not."""
-    items = [_any_value(value) for value in values]
-    tags = {item[0] for item in items}
-    if len(tags) > 1 or 0x2A in tags:
-        return [_any_value(_digits(v) if type(v) is int else str(v)) for v in values]
-    return items
-
-
-def _digits(number: int) -> str:
-    try:
-        return str(number)
-    except ValueError:  # more digits than Python converts (sys.set_int_max_str_digits)
-        return hex(number)
-
-
-def _plain(value: object) -> object:
-    """Return *value*, which was put into the metadata past `set_metadata`, as a type it keeps."""
-    if isinstance(value, list | tuple):
-        return tuple(value)
-    for plain in (int, float):
-        if isinstance(value, plain):
-            return plain(value)
-    return str.__str__(value) if isinstance(value, str) else str(value)
+        return field(0x2A, b"".join([field(0x0A, _any_value(item)) for item in items_of(value)]))
+    # Put into the metadata past `set_metadata`.
+    return _any_value(tuple(value) if isinstance(value, list | tuple) else scalar_of(value))

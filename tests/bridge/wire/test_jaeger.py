@@ -239,13 +239,16 @@ def test_times_are_microseconds() -> None:
         (None, 9_000, 9, 0),
         (5_000, None, 5, 0),
         (9_000, 5_000, 9, 0),  # ended before it began
-        (-5_000, -2_000, -5, 3),
-        (1 << 90, None, (1 << 63) - 1, 0),
-        (0, 1 << 90, 0, (1 << 63) - 1),
+        (-5_000, 2_000, 0, 2),
+        (1 << 90, None, ((1 << 64) - 1) // 1000, 0),
+        (5_000.5, 9_000.9, 5, 4),
+        (5_000, "soon", 5, 0),
+        (float("nan"), float("inf"), 0, 0),
+        (0, 1 << 90, 0, ((1 << 64) - 1) // 1000),
     ],
 )
 def test_missing_and_impossible_times(
-    start_ns: int | None, end_ns: int | None, start_us: int, duration_us: int
+    start_ns: Any, end_ns: Any, start_us: int, duration_us: int
 ) -> None:
     """A missing time is equal to the other; no duration is negative; nothing leaves 64 bits."""
     span = make_span()
@@ -328,6 +331,28 @@ def test_numbers_that_jaeger_cannot_take_are_text() -> None:
         ("e", "-Inf"),
         ("f", (1 << 63) - 1),
     ]
+
+
+def test_sequences_are_json_whatever_numbers_they_hold() -> None:
+    """NaN and the infinities are no JSON: the texts that such doubles become stand for them."""
+    span = make_span()
+    span.set_metadata("list", [1.5, float("nan"), float("inf"), float("-inf")])
+    metadata: dict[str, Any] = span.metadata
+    metadata["dict"] = {"a": [float("nan"), 1]}
+
+    assert items(decoded(span).tags) == [
+        ("dict", '{"a":["NaN",1]}'),
+        ("list", '[1.5,"NaN","+Inf","-Inf"]'),
+    ]
+
+
+def test_a_time_of_an_event_that_is_no_number() -> None:
+    """It costs the event its time, not the span its life."""
+    span = make_span()
+    span.event(SpanEvent("odd", time_ns="now"))  # type: ignore[arg-type]
+    span.event(SpanEvent("float", time_ns=5_000.5))  # type: ignore[arg-type]
+
+    assert [log.timestamp for log in decoded(span).logs] == [0, 5]
 
 
 class _Level(IntEnum):
@@ -885,9 +910,10 @@ def test_any_native_span_comes_back_as_the_mapping_says(span: Span) -> None:
     assert got.flags == (3 if ctx.debug else 1 if ctx.sampled else 0)
     assert len(got.references or ()) == len(ctx.links)
     if span.start_ns is not None:
-        assert got.startTime == span.start_ns // 1000
-        end_ns = span.start_ns if span.end_ns is None else span.end_ns
-        assert got.duration == max(0, end_ns - span.start_ns) // 1000
+        start_ns = max(0, span.start_ns)
+        assert got.startTime == start_ns // 1000
+        end_ns = start_ns if span.end_ns is None else span.end_ns
+        assert got.duration == max(0, end_ns - start_ns) // 1000
     metadata: dict[str, object] = dict(span.metadata)
     if span.status is not SpanStatus.UNKNOWN:
         metadata.setdefault("ok" if span.status is SpanStatus.OK else "error", True)
@@ -895,7 +921,7 @@ def test_any_native_span_comes_back_as_the_mapping_says(span: Span) -> None:
         metadata.setdefault("span.kind", span.kind.name.lower())
     assert items(got.tags) == [(utf8(key), in_jaeger(metadata[key])) for key in sorted(metadata)]
     for event, log in zip(span.events, got.logs or (), strict=False):
-        assert log.timestamp == event.time_ns // 1000
+        assert log.timestamp == max(0, event.time_ns) // 1000
         assert items(log.fields) == [
             ("event", utf8(event.msg)),
             *((utf8(key), in_jaeger(event.metadata[key])) for key in sorted(event.metadata)),
