@@ -123,11 +123,10 @@ class Backlog:
         spans returned are to be discarded.
         """
         count = min(most, len(self.inbox))
-        fitting = int((self.max_bytes - self.ready_bytes) / self._span_bytes)
-        if fitting < 1 and self.ready:
-            self._shut_door()
+        if not self.fits():
+            self.shut_door()
         if not self.bytes_full:
-            count = min(count, max(1, fitting))
+            count = min(count, max(1, self._fitting()))
         books = self._books
         # Lowered first: at no moment may the recording threads believe in too much room.
         left = self.max_spans - books.encoded - len(books.taken) - count
@@ -148,7 +147,7 @@ class Backlog:
         for batch in batches:
             if self.ready_bytes + batch.byte_count > self.max_bytes:
                 full += batch.span_count
-                self._shut_door()
+                self.shut_door()
                 continue
             self.ready.append(batch)
             self.ready_bytes += batch.byte_count
@@ -169,6 +168,14 @@ class Backlog:
         """Drop the spans taken, for want of memory."""
         books = self._books
         self._books = books._replace(taken=[], full=books.full + len(books.taken))
+
+    def drop_newest(self, count: int) -> None:
+        """Drop the *count* newest spans of the inbox, for want of memory."""
+        try:
+            self._books.taken.extend(map(deque.pop, repeat(self.inbox, count)))
+        except IndexError:
+            pass  # recording threads took back theirs
+        self.discard()
 
     def settle(self, delivered: int, failed: int) -> None:
         """Let the oldest batch go, of which so many spans were *delivered* and so many *failed*."""
@@ -211,13 +218,20 @@ class Backlog:
         """Whether all is counted, for good."""
         return self._final is not None
 
-    def _shut_door(self) -> None:
+    def fits(self) -> bool:
+        """Return whether there is likely to be room for one more span, encoded."""
+        return self._fitting() >= 1 or not self.ready
+
+    def shut_door(self) -> None:
+        """Let no span in until some that are encoded have left."""
         self.bytes_full = self.losing = True
         self.threshold = 0
 
+    def _fitting(self) -> int:
+        return int((self.max_bytes - self.ready_bytes) / self._span_bytes)
+
     def _reopen(self) -> None:
-        fits = self.ready_bytes + self._span_bytes <= self.max_bytes
-        if self.bytes_full and (fits or not self.ready):
+        if self.bytes_full and self.fits():
             self.bytes_full = False
             self.watch(self.wake_at)
 

@@ -17,11 +17,13 @@ from opentelemetry.context import (
 
 from .backlog import Backlog
 from .notices import Notices
-from .sender import AnySpan, Batch, Outcome, Sender, Verdict
+from .sender import AnySpan, Batch, Outcome, Sender, Stats, Verdict
 from .waiter import MAX_WAIT_S
 
 SEND_TIMEOUT_S = 10.0
 """How long one attempt may take, as OTLP's exporters have it."""
+MEANWHILE_S = 0.02
+"""How often to look, while the sender waits, whether a batch has come together."""
 FIRST_RETRY_S = 0.1
 LAST_RETRY_S = 1.0
 """An attempt costs little, and a receiver that is back should not have to wait."""
@@ -39,6 +41,7 @@ class Delivery:
         backlog: where the spans wait.
         notices: where to say what went wrong.
         sender: the one to use.
+        max_batch_size: how many spans to encode at a time, at most.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class Delivery:
         backlog: Backlog,
         notices: Notices,
         sender: Sender | None = None,
+        *,
+        max_batch_size: int = 512,
     ) -> None:
         self.sender = sender
         self.accepted_s = 0.0
@@ -58,10 +63,13 @@ class Delivery:
         self._make_sender = make_sender
         self._backlog = backlog
         self._notices = notices
+        self._max_batch_size = max_batch_size
         self._retries = 0
         self._retry_s = 0.0
         self._asked_to_wait = False
         self._random = Random()  # of its own: the application may have seeded the shared one
+        if sender is not None:
+            sender.bind(self)
 
     def retry_in_s(self) -> float:
         """Return in how many seconds the next attempt is due; 0 or less: now."""
@@ -76,9 +84,30 @@ class Delivery:
             self._retries = 0
         self.hurried = closing or not self._asked_to_wait
 
-    def encode_next(self, most: int) -> None:
-        """Encode the oldest spans, at most *most*; drop them if there is no room."""
-        spans = self._backlog.take(most)
+    def stats(self) -> Stats:
+        """Return the counters, for the sender."""
+        return self._backlog.stats()
+
+    def meanwhile(self) -> float:
+        """Encode a batch if one is full, while the sender waits; see `sender.Pipeline`.
+
+        Where its bytes have no room, the spans of one batch may wait as they are; more are dropped.
+        """
+        backlog = self._backlog
+        excess = len(backlog.inbox) - self._max_batch_size
+        if not self.sending or excess < 0:
+            return MEANWHILE_S
+        if not backlog.fits():
+            backlog.shut_door()
+        if backlog.bytes_full:
+            backlog.drop_newest(excess)
+            return MEANWHILE_S
+        self.encode_next()
+        return 0.0
+
+    def encode_next(self) -> None:
+        """Encode the oldest spans, a batch of them at most; drop them if there is no room."""
+        spans = self._backlog.take(self._max_batch_size)
         if self._backlog.bytes_full:
             self._backlog.discard()
             return
@@ -126,6 +155,7 @@ class Delivery:
     def _try(self, batch: Batch, timeout_s: float) -> Outcome:
         self.sending = True
         try:
+            self.meanwhile()  # so that what waits is encoded behind many short waits, too
             outcome = self._sender().send(batch, min(max(timeout_s, 0.01), SEND_TIMEOUT_S))
             return _checked(outcome)
         except KeyboardInterrupt:
@@ -209,7 +239,9 @@ class Delivery:
 
     def _sender(self) -> Sender:
         if self.sender is None:
-            self.sender = self._make_sender()
+            made = self._make_sender()
+            made.bind(self)
+            self.sender = made
         return self.sender
 
 

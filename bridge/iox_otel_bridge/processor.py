@@ -43,7 +43,9 @@ class BridgeProcessor(SpanProcessor):
             one when called without arguments. A factory is called at once, and again in a forked
             child; without one a child shares the parent's sockets.
         max_queue_size: how many spans may wait.
-        max_queue_bytes: how much memory those may take that wait encoded.
+        max_queue_bytes: how much memory those may take that wait encoded. All do but the last few,
+            also while a `Sender` waits for its receiver; a `SpanExporter` is given objects, whose
+            size is only guessed.
         max_batch_size: how many spans make a full batch.
         schedule_delay_s: how long a span waits for the batch to fill.
         resource: where native spans come from, for a `SpanExporter`; a `Sender` knows by itself.
@@ -180,13 +182,10 @@ class BridgeProcessor(SpanProcessor):
         # Holds no reference to this processor: the worker must not keep it from being collected.
         def make_sender() -> Sender:
             assert factory is not None  # else there is one until the end
-            made = _as_sender(factory(), resource)
-            made.bind(backlog.stats)
-            return made
+            return _as_sender(factory(), resource)
 
-        if sender is not None:
-            sender.bind(backlog.stats)
-        delivery = Delivery(make_sender, backlog, notices, sender)
+        size = self._timing.max_batch_size
+        delivery = Delivery(make_sender, backlog, notices, sender, max_batch_size=size)
         self._backlog = backlog
         self._worker = Worker(backlog, delivery, notices, self._timing, self._name)
         self._retire = weakref.finalize(self, self._worker.retire)

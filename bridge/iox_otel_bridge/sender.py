@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import NamedTuple, Protocol
 
@@ -62,6 +62,23 @@ class Stats(NamedTuple):
     queued: int
 
 
+class Pipeline(Protocol):
+    """What a sender may ask of the processor that it works for, on the thread that calls it."""
+
+    def stats(self) -> Stats:
+        """Return the processor's counters."""
+
+    def meanwhile(self) -> float:
+        """Do a little of what is to be done while a `send` or `flush` waits: encode a full batch.
+
+        A sender that waits for long without it leaves what is recorded meanwhile as it is, bounded
+        in number, but not in bytes. `encode` is called from here. Never raises.
+
+        Returns:
+            For how many seconds to wait before calling again; 0: at once.
+        """
+
+
 class Sender(Protocol):
     """Puts spans on a wire. All methods but `interrupt` run on one thread at a time, the worker's.
 
@@ -86,8 +103,9 @@ class Sender(Protocol):
         """Called when nothing waits to be sent; returns after how many seconds to call again."""
         return None
 
-    def bind(self, stats: Callable[[], Stats]) -> None:
-        """Learn how to read the counters of the processor that this sender works for."""
+    def bind(self, pipeline: Pipeline) -> None:
+        """Learn which processor this sender works for; called before anything else, and again in
+        a forked child."""
         return None
 
     def interrupt(self) -> None:

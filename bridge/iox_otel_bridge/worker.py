@@ -261,7 +261,7 @@ class Worker:
             if self.backlog.ready and self.delivery.retry_in_s() <= 0:
                 self.delivery.send_next(self._time_left_s(waiter))
             elif self._due():
-                self.delivery.encode_next(self._max_batch_size)
+                self.delivery.encode_next()
             else:
                 self._rest(waiter)
 

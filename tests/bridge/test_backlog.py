@@ -66,6 +66,18 @@ def test_the_threshold_never_promises_more_room_than_there_is() -> None:
     assert backlog.threshold == 2
 
 
+def test_the_newest_give_way_where_bytes_are_full() -> None:
+    """What is dropped from the inbox is counted; the oldest stay, and it may be fewer by then."""
+    backlog = Backlog(100, 100)
+    fill(backlog, 5)
+    oldest = list(backlog.inbox)[:2]
+    backlog.drop_newest(3)
+    assert list(backlog.inbox) == oldest
+    assert backlog.stats() == Stats(5, 0, 3, 0, 0, 2)
+    backlog.drop_newest(7)
+    assert backlog.stats() == Stats(5, 0, 5, 0, 0, 0)
+
+
 def test_the_door_shuts_on_full_bytes_and_opens_when_some_leave() -> None:
     """What does not fit is dropped, and so are new spans until there is room for one again."""
     backlog = Backlog(100, 100)

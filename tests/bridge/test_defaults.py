@@ -110,7 +110,7 @@ def attempted(sender: Busy) -> Delivery:
     backlog = Backlog(10, 10)
     delivery = Delivery(lambda: sender, backlog, Notices("busy"), sender)
     backlog.inbox.append(Span.root("work", None))
-    delivery.encode_next(1)
+    delivery.encode_next()
     delivery.send_next(math.inf)
     return delivery
 

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from iox_otel import Span
 from iox_otel_bridge import delivery, endings, notices, worker
 from iox_otel_bridge.processor import BridgeProcessor
-from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Stats, Verdict
+from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Stats, Verdict
 
 DELIVERED = Outcome(Verdict.DELIVERED)
 RETRY = Outcome(Verdict.RETRY, detail="not now")
@@ -252,6 +252,57 @@ def test_what_waits_in_a_backoff_is_encoded_and_bounded_in_bytes() -> None:
         wire.default = DELIVERED
         assert not processor.shutdown(timeout_s=5)
         assert wire.delivered == [f"span {number}" for number in range(stats.queued)]
+
+
+def test_what_waits_behind_a_send_is_encoded_and_bounded_in_bytes() -> None:
+    """So it is while an attempt hangs: what is left raw is a batch, however long it takes."""
+
+    class Waiting(Wire):
+        def bind(self, pipeline: Pipeline) -> None:
+            self.pipeline = pipeline
+
+        def send(self, batch: Batch, timeout_s: float) -> Outcome:
+            self.entered.set()
+            while not self.gate.wait(min(self.pipeline.meanwhile(), 0.001)):
+                pass
+            return super().send(batch, timeout_s)
+
+    wire = Waiting()
+    wire.gate.clear()
+    limit = SPAN_BYTES * 95
+    with pipeline(wire, max_queue_bytes=limit, max_batch_size=10, schedule_delay_s=0) as processor:
+        backlog = processor._backlog
+        record(processor, "first")
+        assert wire.entered.wait(5)
+        record(processor, *map(str, range(300)))
+        until(lambda: backlog.bytes_full and len(backlog.inbox) <= 10)
+
+        stats = processor.stats()
+        assert 86 <= stats.queued - len(backlog.inbox) <= 95
+        assert stats.dropped_queue_full == 301 - stats.queued
+        assert backlog.ready_bytes == SPAN_BYTES * (stats.queued - len(backlog.inbox)) <= limit
+        wire.gate.set()
+        assert not processor.shutdown(timeout_s=5)
+        assert wire.delivered == ["first", *map(str, range(stats.queued - 1))]
+
+
+def test_what_waits_behind_many_short_sends_is_encoded() -> None:
+    """A receiver that is slow, batch by batch, leaves no more raw than one that hangs."""
+    wire = Wire()
+    seen: list[int] = []
+
+    class Short(Wire):
+        def send(self, batch: Batch, timeout_s: float) -> Outcome:
+            record_many(processor, 10)
+            seen.append(len(processor._backlog.inbox))
+            return wire.send(batch, timeout_s) if len(seen) > 20 else RETRY
+
+    with pipeline(Short(), max_batch_size=10, schedule_delay_s=0) as processor:
+        record_many(processor, 10)
+        for count in range(1, 31):
+            processor.begin_flush()  # so that there is no pause
+            until(lambda count=count: len(seen) >= count)  # type: ignore[misc]
+        assert max(seen) <= 30
 
 
 def test_a_small_byte_limit_loses_nothing_to_a_receiver_that_is_there() -> None:
@@ -867,14 +918,13 @@ def test_a_sender_reads_the_counters_it_was_bound_to() -> None:
     """`bind` gives the sender the counters, readable while it sends."""
 
     class Reporting(Wire):
-        stats: Callable[[], Stats]
         seen: Stats
 
-        def bind(self, stats: Callable[[], Stats]) -> None:
-            self.stats = stats
+        def bind(self, pipeline: Pipeline) -> None:
+            self.pipeline = pipeline
 
         def send(self, batch: Batch, timeout_s: float) -> Outcome:
-            self.seen = self.stats()
+            self.seen = self.pipeline.stats()
             return super().send(batch, timeout_s)
 
     wire = Reporting()

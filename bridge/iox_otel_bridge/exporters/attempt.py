@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from threading import Lock, Thread
 from typing import Generic, TypeVar
@@ -30,8 +32,10 @@ class Attempt(Generic[T]):
         self._over.acquire()
         self._thread = Thread(target=self._run, name="iox-otel-attempt", daemon=True)
 
-    def result(self, timeout_s: float) -> T:
+    def result(self, timeout_s: float, meanwhile: Callable[[], float] | None = None) -> T:
         """Run the work and return what it does, after *timeout_s* seconds at most.
+
+        As long as it waits it calls *meanwhile*, which says after how many seconds to call again.
 
         An interpreter that is exiting starts no threads; then the work runs on this one, for as
         long as it takes.
@@ -44,12 +48,21 @@ class Attempt(Generic[T]):
             self._thread.start()
         except RuntimeError:
             self._run()
-        over = self._over.acquire(timeout=timeout_s)
+        over = self._wait(time.monotonic() + timeout_s, meanwhile)
         if self._answers:
             return self._answers[0]
         if self._errors:
             raise self._errors[0]
         raise GivenUp("interrupted" if over else f"no answer within {timeout_s:.3g} s")
+
+    def _wait(self, deadline_s: float, meanwhile: Callable[[], float] | None) -> bool:
+        while True:
+            pause_s = math.inf if meanwhile is None else meanwhile()
+            left_s = max(0.0, deadline_s - time.monotonic())
+            if self._over.acquire(timeout=min(left_s, pause_s)):
+                return True
+            if left_s <= pause_s:
+                return False
 
     def interrupt(self) -> None:
         """Make `result` return at once."""

@@ -16,7 +16,7 @@ from iox_otel import SpanEvent
 from iox_otel.tree import SpanRecord
 from iox_otel_bridge.records import record_of, slim
 from iox_otel_bridge.render import TraceView, render_trace
-from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Verdict
+from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Verdict
 
 from .held import FinishedTrace, HeldTraces, byte_count_of
 from .jsonlines import json_line, record_line
@@ -156,6 +156,10 @@ class ConsoleSender(Sender):
             self._give_up()
             self._report(exc)
         return _IDLE_WRITE_S if self._writer.pending else self._held.next_due_s(now_s)
+
+    def bind(self, pipeline: Pipeline) -> None:
+        """Let *pipeline* go on while a write waits for somebody to read."""
+        self._writer.meanwhile = pipeline.meanwhile
 
     def interrupt(self) -> None:
         """Make a write to a pipe that nobody reads return soon."""

@@ -6,14 +6,14 @@ import errno
 import socket
 import sys
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from opentelemetry.sdk.resources import Resource
 
 from iox_otel import Span
-from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Stats, Verdict
+from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Verdict
 from iox_otel_bridge.wire import jaeger as wire
 
 from .rate_limiter import RateLimiter
@@ -104,7 +104,7 @@ class JaegerSender(Sender):
         # By identity, since to compare two costs more than to encode a span; kept alive, so that
         # the identity stays theirs. Equal ones have equal bytes, and meet in one packer.
         self._processes: dict[int, tuple[Resource, bytes]] = {}
-        self._stats: Callable[[], Stats] | None = None
+        self._pipeline: Pipeline | None = None
         self._seq_no = 0
         self._too_large_spans = 0
         self._failed_spans = 0
@@ -143,9 +143,9 @@ class JaegerSender(Sender):
             batches += self._pack(packers, process, packet.spans[start:end])
         return [*batches, *_rest(packers)]
 
-    def bind(self, stats: Callable[[], Stats]) -> None:
-        """Report the spans that *stats* counts as dropped for a full queue."""
-        self._stats = stats
+    def bind(self, pipeline: Pipeline) -> None:
+        """Report the spans that *pipeline* counts as dropped for a full queue."""
+        self._pipeline = pipeline
 
     def interrupt(self) -> None:
         """End a wait for the rate limit; a look-up of a name cannot be ended."""
@@ -195,7 +195,8 @@ class JaegerSender(Sender):
         datagram = self._datagram(packet)
         if len(datagram) > self._max_packet_bytes:
             return self._too_large_now(batch, timeout_s)
-        wait_s = self._limiter.acquire(timeout_s)
+        meanwhile = self._pipeline.meanwhile if self._pipeline else None
+        wait_s = self._limiter.acquire(timeout_s, meanwhile)
         if wait_s > 0:
             return Outcome(Verdict.RETRY, retry_after_s=wait_s)
         try:
@@ -209,7 +210,7 @@ class JaegerSender(Sender):
         return Outcome(Verdict.DELIVERED)
 
     def _datagram(self, packet: _Packet) -> bytes:
-        dropped = self._stats().dropped_queue_full if self._stats is not None else 0
+        dropped = self._pipeline.stats().dropped_queue_full if self._pipeline else 0
         return wire.encode_batch(
             packet.process,
             packet.spans,

@@ -5,17 +5,19 @@ The connections are those that the official exporters set up, see `otlp_official
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
+import time
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
 from opentelemetry.sdk.resources import Resource
 
-from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Verdict
+from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Verdict
 from iox_otel_bridge.wire.otlp import Request, RequestEncoder, split_request
 
 from .attempt import Attempt, GivenUp
@@ -47,6 +49,14 @@ class OtlpSender(Sender):
         self._max_batch_bytes = max_batch_bytes
         self._pid = os.getpid()
         self._closed = False
+        self._pipeline: Pipeline | None = None
+
+    def bind(self, pipeline: Pipeline) -> None:
+        """Let *pipeline* go on while an attempt waits for its answer."""
+        self._pipeline = pipeline
+
+    def _meanwhile(self) -> float:
+        return self._pipeline.meanwhile() if self._pipeline else math.inf
 
     def encode(self, spans: Sequence[AnySpan]) -> Iterable[Batch]:
         """Yield batches of `max_batch_bytes` at most, unless a single span is larger."""
@@ -125,7 +135,9 @@ class OtlpGrpcSender(OtlpSender):
     def _attempt(self, body: bytes, span_count: int, timeout_s: float) -> Outcome:
         call = self._call = _Call()
         try:
-            return grpc_success(call.run(self._exporter, body, timeout_s), span_count)
+            return grpc_success(
+                call.run(self._exporter, body, timeout_s, self._meanwhile), span_count
+            )
         except (grpc.FutureCancelledError, grpc.FutureTimeoutError):
             return Outcome(Verdict.RETRY, detail="interrupted")
         except grpc.RpcError as error:
@@ -187,7 +199,7 @@ class OtlpHttpSender(OtlpSender):
             return Outcome(Verdict.RETRY, detail="too many attempts that were given up still run")
         attempt = self._under_way = Attempt(lambda: self._exporter.post(body, timeout_s))
         try:
-            return http_outcome(attempt.result(timeout_s), span_count)
+            return http_outcome(attempt.result(timeout_s, self._meanwhile), span_count)
         except GivenUp as error:
             self._given_up.append(attempt)
             return Outcome(Verdict.RETRY, detail=str(error))
@@ -220,17 +232,28 @@ class _Call:
         self._future: Any = None
         self._interrupted = False
 
-    def run(self, exporter: GrpcExporter, body: bytes, timeout_s: float) -> bytes:
+    def run(
+        self,
+        exporter: GrpcExporter,
+        body: bytes,
+        timeout_s: float,
+        meanwhile: Callable[[], float],
+    ) -> bytes:
         if not _threads_start():
             return exporter.call(body, timeout_s)
         future = self._future = exporter.start(body, timeout_s)
         if self._interrupted:
             future.cancel()
-        try:
-            return bytes(future.result(timeout_s + _GRACE_S))
-        except grpc.FutureTimeoutError:
-            future.cancel()
-            raise
+        deadline_s = time.monotonic() + timeout_s + _GRACE_S
+        while True:
+            pause_s = meanwhile()
+            left_s = max(0.0, deadline_s - time.monotonic())
+            try:
+                return bytes(future.result(min(left_s, pause_s)))
+            except grpc.FutureTimeoutError:
+                if left_s <= pause_s:
+                    future.cancel()
+                    raise
 
     def interrupt(self) -> None:
         self._interrupted = True

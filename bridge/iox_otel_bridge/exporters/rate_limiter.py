@@ -39,8 +39,10 @@ class RateLimiter:
         self._wake = threading.Lock()
         self._wake.acquire()
 
-    def acquire(self, timeout_s: float) -> float:
+    def acquire(self, timeout_s: float, meanwhile: Callable[[], float] | None = None) -> float:
         """Wait until the next message may go, and take its place.
+
+        As long as it waits it calls *meanwhile*, which says after how many seconds to call again.
 
         Blocks for *timeout_s* at most, and not at all if that is known not to be enough.
 
@@ -49,7 +51,8 @@ class RateLimiter:
         """
         while (left_ns := self._next_ns - self._clock_ns()) > 0:
             left_s = left_ns / 1e9
-            if left_s > timeout_s or self._wait(left_s):
+            pause_s = left_s if meanwhile is None else meanwhile()
+            if left_s > timeout_s or self._wait(min(left_s, pause_s)):
                 return left_s
         self._next_ns = self._clock_ns() + self._interval_ns
         return 0.0

@@ -7,6 +7,7 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 _SLICE_S = 0.05
@@ -30,6 +31,8 @@ class StreamWriter:
         self._stream = stream
         self._pending = b""
         self._is_interrupted = False
+        self.meanwhile: Callable[[], float] | None = None
+        """Called as long as a write waits; says after how many seconds to call again."""
 
     @property
     def pending(self) -> bool:
@@ -116,10 +119,11 @@ class StreamWriter:
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
         while True:
-            left_s = min(_SLICE_S, deadline_s - time.monotonic())
+            pause_s = _SLICE_S if self.meanwhile is None else min(_SLICE_S, self.meanwhile())
+            left_s = min(pause_s, deadline_s - time.monotonic())
             if poll.poll(max(0.0, left_s) * 1000):
                 return True
-            if left_s <= 0 or self._is_interrupted:
+            if left_s < pause_s or self._is_interrupted:
                 return False
 
     def interrupt(self) -> None:

@@ -350,6 +350,33 @@ def test_black_hole(black_hole: str, receiver_class: Any) -> None:
     assert time.monotonic() - started < 10
 
 
+def test_what_is_recorded_meanwhile_is_bounded_in_bytes(
+    black_hole: str, receiver_class: Any
+) -> None:
+    """Large spans recorded while an attempt hangs are encoded, up to the bytes allowed."""
+    cls = OtlpGrpcSender if receiver_class.protocol == "grpc" else OtlpHttpSender
+    processor = BridgeProcessor(
+        cls(endpoint=f"http://{black_hole}", resource=Resource({})),
+        max_queue_bytes=1 << 20,
+        max_batch_size=5,
+        schedule_delay_s=0,
+        name="test",
+    )
+    backlog, delivery = processor._backlog, processor._worker.delivery
+    processor.export(spans_of(1)[0])
+    until(lambda: delivery.sending)
+    for _ in range(200):
+        processor.export(spans_of(1, text="x" * 50_000)[0])
+    until(lambda: backlog.bytes_full and len(backlog.inbox) <= 5)
+
+    assert delivery.sending
+    assert delivery._retries == 0
+    assert 500_000 < backlog.ready_bytes <= 1 << 20
+    stats = processor.stats()
+    assert stats.dropped_queue_full == 201 - stats.queued > 150
+    assert not processor.shutdown(timeout_s=0.1)
+
+
 def test_interrupt(receiver: Any, sender: OtlpSender) -> None:
     """An attempt that is under way ends as soon as it is interrupted, and can be repeated."""
     receiver.hang()
