@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from .resource import attributes_of
-from .setting_types import checked, one_of, otel_endpoint, seconds, text, whole_number
+from .setting_types import (
+    checked,
+    one_of,
+    otel_endpoint,
+    readable_file,
+    seconds,
+    text,
+    whole_number,
+)
 from .settings import SETTINGS, Settings, check_endpoint, check_together
 
 if TYPE_CHECKING:
@@ -132,7 +140,7 @@ def _fall_back_on_otel(
 ) -> None:
     """Let OpenTelemetry's own variables say what ours do not.
 
-    Its endpoint and timeout are only checked: the official exporters read them themselves.
+    Its endpoint, timeout and files are only checked: the official exporters read them themselves.
     """
     if "otlp_protocol" not in sources:
         variable, given = _first(environ, "OTEL_EXPORTER_OTLP{}_PROTOCOL")
@@ -146,6 +154,10 @@ def _fall_back_on_otel(
     variable, given = _first(environ, "OTEL_EXPORTER_OTLP{}_TIMEOUT")
     if given:
         checked(seconds, given, variable)
+    for file in ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE"):
+        variable, given = _first(environ, f"OTEL_EXPORTER_OTLP{{}}_{file}")
+        if given:
+            checked(readable_file, given, variable)
 
 
 def _first(environ: Mapping[str, str], pattern: str) -> tuple[str, str]:

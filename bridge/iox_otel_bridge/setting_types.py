@@ -16,6 +16,10 @@ EXPORTERS = ("none", "jaeger", "otlp", "console")
 
 # RFC 9110, section 5.6.2: what a header name may consist of.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_OTHER_CONTEXT = frozenset(
+    ("traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid")
+    + ("x-b3-sampled", "x-b3-flags")
+)
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _HOST_NAME = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_.])?")
 _SCHEME = re.compile(r"([0-9A-Za-z+.-]*)://")
@@ -114,11 +118,16 @@ def host(value: object) -> str:
 
 
 def header_name(value: object) -> str:
-    """Return the name of an HTTP header in lower case, as ASGI has it (RFC 9110, 5.6.2)."""
-    checked = _text(value)
+    """Return the name of an HTTP header in lower case, as ASGI has it (RFC 9110, 5.6.2).
+
+    Not one that W3C's or B3's trace context has: those are read beside it.
+    """
+    checked = _text(value).lower()
     if not _TOKEN.fullmatch(checked):
         raise ValueError("expected the name of an HTTP header")
-    return checked.lower()
+    if checked in _OTHER_CONTEXT:
+        raise ValueError("expected a header that no other format of trace context has")
+    return checked
 
 
 def tags(value: object) -> Mapping[str, str]:
@@ -166,6 +175,18 @@ def seconds(value: object) -> float:
     if not 0 <= number < float("inf"):
         raise ValueError("expected a number of seconds")
     return number
+
+
+def readable_file(value: object) -> str:
+    """Return the path of a file that can be read now."""
+    path = _text(value)
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except (OSError, ValueError) as exc:
+        reason = getattr(exc, "strerror", None) or exc
+        raise ValueError(f"expected a file that can be read ({reason})") from None
+    return path
 
 
 def shown(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -204,6 +205,12 @@ def test_protocol_falls_back_on_opentelemetry(environ: dict[str, str], protocol:
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "ftp://host"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon"),
         ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "nan"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "/"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "/nowhere.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "/nowhere.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/nowhere.pem"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE", "/nowhere.pem"),
     ],
 )
 def test_bad_variable_of_opentelemetry(variable: str, value: str) -> None:
@@ -213,6 +220,19 @@ def test_bad_variable_of_opentelemetry(variable: str, value: str) -> None:
 
     other = TracingConfig.from_env(environ={"TRACES_EXPORTER": "jaeger", variable: value})
     assert other.exporters == ("jaeger",)
+
+
+def test_files_of_opentelemetry(tmp_path: Path) -> None:
+    """A file that can be read is taken, and the signal's own variable goes before the general."""
+    file = tmp_path / "ca.pem"
+    file.write_text("pem")
+    environ = {
+        "TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE": str(file),
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": "/nowhere.pem",
+    }
+
+    assert TracingConfig.from_env(environ=environ).exporters == ("otlp",)
 
 
 def test_bare_endpoint_of_opentelemetry_is_for_grpc_only() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from iox_otel.http import TraceHeaderParser
 from iox_otel_bridge import settings_table
 from iox_otel_bridge.config import TracingConfig
 from iox_otel_bridge.setting_types import ConfigError
@@ -58,6 +59,12 @@ BAD = [
     ("jaeger_debug_name", "débug", "the name of an HTTP header"),
     ("jaeger_debug_name", "a\r\nb", "the name of an HTTP header"),
     ("jaeger_debug_name", "uber-trace-id", "is the same"),
+    ("jaeger_debug_name", "b3", "a header that no other format of trace context has"),
+    (
+        "jaeger_trace_context_header_name",
+        "traceparent",
+        "a header that no other format of trace context has",
+    ),
     ("jaeger_tags", "key", "invalid key=value pair (key)"),
     ("jaeger_tags", "key=", "invalid key=value pair (key=)"),
     ("jaeger_tags", "=value", "invalid key=value pair (=value)"),
@@ -114,6 +121,18 @@ def test_bad_value_is_one_line_with_its_source(name: str, value: str, expected: 
         assert repr(value)[1:50].rstrip("'") in line
         assert expected in line
         assert f" for {source}: " in line or name == "exporter"
+
+
+def test_no_header_stands_for_two_things() -> None:
+    """No name that the header parser reads in another format can be set for one of ours."""
+    ours = {Settings().jaeger_trace_context_header_name, Settings().jaeger_debug_name}
+    read = {name.decode() for name in TraceHeaderParser().header_names or ()} - ours
+
+    assert len(read) == 8
+    for name in read:
+        for row in ("jaeger_trace_context_header_name", "jaeger_debug_name"):
+            with pytest.raises(ConfigError, match=f"^Invalid value '{name.upper()}' for {row}: "):
+                TracingConfig(**{row: name.upper()})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +233,7 @@ def test_docs_have_the_table_of_the_code() -> None:
     """docs/settings.md says what the code does."""
     page = PAGE.read_text("utf-8")
 
-    assert settings_table.with_table(page) == page, "run python -m iox_otel_bridge.settings_table"
+    assert settings_table.with_table(page) == page, "run make docs"
 
 
 def test_table_is_rewritten_in_place(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 # What a first request would import, imported now: on the worker of a process that was forked, or
 # that is about to end, an import can wait for ever.
 import netrc  # noqa: F401
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import (
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import (
     OTLPSpanExporter as OfficialHttpExporter,
 )
+from opentelemetry.util.re import parse_env_headers
 
 from .otlp_endpoint import checked_headers, checked_url, headers_unlogged, lowered, traces_url
 from .otlp_outcome import HttpAnswer
@@ -182,11 +184,25 @@ def http_exporter(endpoint: str | None, headers: Mapping[str, str] | None) -> Ht
 def _set_up(make: Callable[[], _Exporter]) -> _Exporter:
     try:
         with headers_unlogged():
+            _check_header_lists()
             exporter = make()
     except Exception as error:  # each variable that cannot be used raises something else
         raise ValueError(f"the OTLP exporter cannot be set up: {error}") from error
     checked_headers(exporter.sent_headers)
     return exporter
+
+
+def _check_header_lists() -> None:
+    """Raise ValueError if a header list has a pair that would be left out; the text has no value.
+
+    The receiver would refuse every span that comes without its credentials.
+    """
+    for variable in ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"):
+        if pairs := os.environ.get(variable, "").strip():
+            for pair in filter(str.strip, pairs.split(",")):
+                if not parse_env_headers(pair, liberal=True):
+                    raise ValueError(f"{variable} is not name=value,name=value")
+            return
 
 
 def _read(response: requests.Response) -> bytes:

@@ -151,6 +151,21 @@ def test_variables_that_grpc_cannot_use(
     assert "hunter22" not in str(caught.value)
 
 
+@pytest.mark.parametrize("make", [grpc_exporter, http_exporter])
+@pytest.mark.parametrize("value", ["hunter22", "x-a=b,hunter22", "author ization=hunter22"])
+def test_malformed_header_list(
+    make: Any, value: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A header that would be left out is an error; it names the variable and shows no secret."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", value)
+    with pytest.raises(ValueError, match="OTEL_EXPORTER_OTLP_HEADERS is not name=") as caught:
+        make(None, None)
+    assert "hunter22" not in str(caught.value) + caplog.text
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "x-a=b, x-c = d=%20e ,,")
+    assert {("x-a", "b"), ("x-c", "d= e")} <= set(make(None, None).sent_headers)
+
+
 def test_endpoint_of_the_environment_that_http_cannot_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a scheme nothing could ever be posted there."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318")
