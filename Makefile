@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint format lock clean
+.PHONY: help install demo test lint format docs lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -34,6 +34,9 @@ lint: $(STAMP) ## Check style, types and the direction of imports
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## Renew the table in docs/settings.md
+	$(BIN)/python -m iox_otel_bridge.settings_table docs/settings.md
 
 lock: $(STAMP) ## Renew requirements/dev.txt; needs uv (pip install uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -1,7 +1,7 @@
 """The settings: one table that makes the environment, the flags, TracingConfig and the docs.
 
 A row is a field of `Settings`. Add a row here, and the variable is read, the flag exists and the
-keyword is taken; `python -m iox_otel_bridge.settings_table docs/settings.md` renews the docs.
+keyword is taken; `make docs` renews the docs.
 """
 
 from __future__ import annotations
