@@ -88,13 +88,16 @@ class Span:
 
     def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
         """Add *event*, or a new one with that message at this moment, with *metadata* added."""
-        if not isinstance(event, SpanEvent):
-            event = SpanEvent(event, metadata)
-        elif metadata:  # the caller may use it again
-            event = SpanEvent(event.msg, event.metadata | metadata, time_ns=event.time_ns)
+        made: SpanEvent
+        if not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
+            made = SpanEvent(event, metadata)  # type: ignore[arg-type]
+        else:
+            made = event  # type: ignore[assignment]
+            if metadata:  # the caller may use it again
+                made = SpanEvent(made.msg, made.metadata | metadata, time_ns=made.time_ns)
         if self._events is None:
             self._events = []
-        self._events.append(event)
+        self._events.append(made)
 
     def set_status(self, status: SpanStatus, message: str | None = None) -> None:
         """Set the status and its message. The first status that is set stays, as in IOx."""

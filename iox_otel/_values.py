@@ -75,12 +75,13 @@ def text_of(value: object) -> str:
 
     What is no text becomes its `str()`, or `"<TypeName: unprintable>"` if that raises.
     """
+    kind = type(value)  # isinstance would ask the value too, and an unbound proxy raises then
     try:
-        return str.__str__(value if isinstance(value, str) else str(value))
+        return str.__str__(value if issubclass(kind, str) else str(value))
     except Exception:
-        if isinstance(value, int):  # more digits than Python writes (sys.set_int_max_str_digits)
-            return int.__format__(value, "#x")
-        return f"<{type(value).__name__}: unprintable>"
+        if issubclass(kind, int):  # more digits than Python writes (sys.set_int_max_str_digits)
+            return int.__format__(value, "#x")  # type: ignore[arg-type]
+        return f"<{kind.__name__}: unprintable>"
 
 
 def metadata_of(values: Mapping[str, object]) -> dict[str, MetaValue]:

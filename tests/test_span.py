@@ -29,6 +29,15 @@ class Unprintable:
     __repr__ = __str__
 
 
+class Unbound:
+    """A proxy for an object that is not there, as web frameworks have them."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("unbound")
+
+    __str__ = __repr__ = Unprintable.__str__
+
+
 class Colour(StrEnum):
     RED = "red"
 
@@ -98,6 +107,7 @@ def test_metadata_copies_a_list() -> None:
         (Shade.DARK, "dark"),
         pytest.param(10**5000, hex(10**5000), id="digits"),
         (Unprintable(), "<Unprintable: unprintable>"),
+        pytest.param(Unbound(), "<Unbound: unprintable>", id="unbound"),
     ],
 )
 def test_what_is_no_text_becomes_text(value: Any, text: str) -> None:

@@ -21,12 +21,13 @@ def text_of(value: object) -> str:
     A lone surrogate becomes "?": one would fail a whole batch. What is no text becomes its `str()`,
     or `"<TypeName: unprintable>"` if that raises.
     """
+    kind = type(value)  # isinstance would ask the value too, and an unbound proxy raises then
     try:
-        text = str.__str__(value if isinstance(value, str) else str(value))
+        text = str.__str__(value if issubclass(kind, str) else str(value))
     except Exception:
-        if isinstance(value, int):  # more digits than Python writes (sys.set_int_max_str_digits)
-            return int.__format__(value, "#x")
-        return f"<{type(value).__name__}: unprintable>"
+        if issubclass(kind, int):  # more digits than Python writes (sys.set_int_max_str_digits)
+            return int.__format__(value, "#x")  # type: ignore[arg-type]
+        return f"<{kind.__name__}: unprintable>"
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
@@ -35,13 +36,22 @@ def scalar_of(value: object) -> Scalar:
 
     By the types' own methods: a subclass may have overridden them.
     """
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int.__int__(value) if -(1 << 63) <= value < 1 << 63 else text_of(value)
-    if isinstance(value, float):
-        return float.__float__(value)
+    try:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, int):
+            number = int.__int__(value)
+            return number if -(1 << 63) <= number < 1 << 63 else text_of(number)
+        if isinstance(value, float):
+            return float.__float__(value)
+    except Exception:  # it only claims to be one
+        pass
     return text_of(value)
+
+
+def value_of(value: Any) -> Scalar | tuple[Scalar, ...]:
+    """Return a list or tuple as `items_of` does, all else as `scalar_of` does."""
+    return items_of(value) if issubclass(type(value), list | tuple) else scalar_of(value)
 
 
 def items_of(values: Sequence[object]) -> tuple[Scalar, ...]:

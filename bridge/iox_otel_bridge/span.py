@@ -16,7 +16,7 @@ from opentelemetry.trace.status import Status, StatusCode
 from iox_otel import Span, SpanStatus
 from iox_otel import SpanKind as NativeKind
 
-from .plain import Scalar, items_of, scalar_of, text_of, time_of, times_of
+from .plain import Scalar, text_of, time_of, times_of, value_of
 from .trace_state import trace_state_of
 
 AttributeValue = Scalar | tuple[Scalar, ...]
@@ -53,12 +53,7 @@ def attributes(metadata: Mapping[str, Any]) -> Attributes:
     "?", and what no attribute may hold its `str()`.
     """
     copy = dict(metadata)  # one step: other threads may still write to it
-    return Attributes({text_of(key): attribute_value(value) for key, value in copy.items()})
-
-
-def attribute_value(value: object) -> AttributeValue:
-    """Return *value* in the form OpenTelemetry allows; see `attributes`."""
-    return items_of(value) if isinstance(value, list | tuple) else scalar_of(value)
+    return Attributes({text_of(key): value_of(value) for key, value in copy.items()})
 
 
 class BridgedSpan(ReadableSpan):

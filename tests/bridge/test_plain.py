@@ -34,6 +34,15 @@ class Unprintable:
     __repr__ = __str__
 
 
+class Unbound:
+    """A proxy for an object that is not there, as web frameworks have them."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError("unbound")
+
+    __str__ = __repr__ = Unprintable.__str__
+
+
 class Shade(str, Enum):  # noqa: UP042  its str() is not its value, which is the point
     DARK = "dark"
 
@@ -57,6 +66,7 @@ ODD = [
     pytest.param(1 << 70, str(1 << 70), id="70 bits"),
     pytest.param(10**5000, hex(10**5000)[:40], id="digits"),
     pytest.param(Unprintable(), "<Unprintable: unprintable>", id="unprintable"),
+    pytest.param(Unbound(), "<Unbound: unprintable>", id="unbound"),
 ]
 
 Texts = dict[str, str]

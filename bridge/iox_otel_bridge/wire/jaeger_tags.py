@@ -66,7 +66,7 @@ _MAKERS: dict[type, Callable[[str, Any], AnyTag]] = {
 
 
 def _converted(key: str, value: object) -> AnyTag:
-    if isinstance(value, list | tuple | dict):
+    if issubclass(type(value), list | tuple | dict):
         return StrTag(key, _json(value))
     scalar = scalar_of(value)
     return _MAKERS[type(scalar)](key, scalar)

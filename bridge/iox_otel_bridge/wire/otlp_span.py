@@ -11,7 +11,7 @@ import struct
 from typing import Any
 
 from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
-from iox_otel_bridge.plain import items_of, scalar_of, text_of, time_of, times_of
+from iox_otel_bridge.plain import items_of, text_of, time_of, times_of, value_of
 
 _MASK = (1 << 64) - 1
 _pack_double = struct.Struct("<d").pack
@@ -189,4 +189,4 @@ def _any_value(value: Any) -> bytes:
     if kind is tuple:
         return field(0x2A, b"".join([field(0x0A, _any_value(item)) for item in items_of(value)]))
     # Put into the metadata past `set_metadata`.
-    return _any_value(tuple(value) if isinstance(value, list | tuple) else scalar_of(value))
+    return _any_value(value_of(value))
