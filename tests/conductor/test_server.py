@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from iox_otel.conductor.server import ListenError, PortInUseError, serve
+from iox_otel.conductor.server import ListenError, PortInUseError, listen, serve
 
 SAMPLED = {"uber-trace-id": "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1"}
 END_S = 2.0
@@ -233,6 +234,28 @@ def test_a_body_that_is_too_long(server: Server) -> None:
     response = server.client.post("/api/v3/write_lp?db=db", content=body)
 
     assert response.status_code == 413
+
+
+def test_answers_are_sent_at_once() -> None:
+    """Connections do not hold an answer back until the one before it is acknowledged."""
+
+    async def accepted_option() -> int:
+        accepted: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
+
+        class Accepting(asyncio.Protocol):
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                accepted.set_result(transport.get_extra_info("socket"))
+
+        with listen("127.0.0.1", 0) as listener:
+            async with await asyncio.get_running_loop().create_server(Accepting, sock=listener):
+                _, writer = await asyncio.open_connection(*listener.getsockname())
+                connection = await asyncio.wait_for(accepted, 10)
+                option = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+                writer.close()
+                await writer.wait_closed()
+        return option
+
+    assert asyncio.run(accepted_option()) == 1
 
 
 def test_a_port_in_use() -> None:
