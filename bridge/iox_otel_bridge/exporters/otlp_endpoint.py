@@ -101,16 +101,15 @@ def _secrets_of(url: str) -> set[str]:
 def headers_unlogged() -> Iterator[None]:
     """Keep OpenTelemetry's parser of header lists from logging what it cannot parse, a secret."""
 
-    def without_values(record: logging.LogRecord) -> bool:
-        record.args = ("***",)
-        return True
+    def unlogged(record: logging.LogRecord) -> bool:
+        return False
 
     logger = logging.getLogger("opentelemetry.util.re")
-    logger.addFilter(without_values)
+    logger.addFilter(unlogged)
     try:
         yield
     finally:
-        logger.removeFilter(without_values)
+        logger.removeFilter(unlogged)
 
 
 def lowered(headers: Mapping[str, str] | None) -> dict[str, str] | None:

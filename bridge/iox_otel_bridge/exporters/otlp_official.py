@@ -163,7 +163,7 @@ def grpc_exporter(endpoint: str | None, headers: Mapping[str, str] | None) -> Gr
             # The specification has "none"; this exporter knows only of a variable that is not set.
             return GrpcExporter(**options, compression=grpc.Compression.NoCompression)
 
-    exporter = _set_up(make)
+    exporter = _set_up(make, headers)
     if "@" in exporter.target:
         raise ValueError("the OTLP endpoint of gRPC takes no user or password, use headers")
     return exporter
@@ -176,15 +176,16 @@ def http_exporter(endpoint: str | None, headers: Mapping[str, str] | None) -> Ht
         ValueError: something of that cannot be used.
     """
     url = None if endpoint is None else traces_url(endpoint)
-    exporter = _set_up(lambda: HttpExporter(endpoint=url, headers=lowered(headers)))
+    exporter = _set_up(lambda: HttpExporter(endpoint=url, headers=lowered(headers)), headers)
     checked_url(exporter.url)
     return exporter
 
 
-def _set_up(make: Callable[[], _Exporter]) -> _Exporter:
+def _set_up(make: Callable[[], _Exporter], headers: Mapping[str, str] | None) -> _Exporter:
     try:
         with headers_unlogged():
-            _check_header_lists()
+            if not headers:
+                _check_header_lists()
             exporter = make()
     except Exception as error:  # each variable that cannot be used raises something else
         raise ValueError(f"the OTLP exporter cannot be set up: {error}") from error

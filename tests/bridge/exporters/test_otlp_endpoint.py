@@ -114,10 +114,10 @@ def test_redactor_makes_one_short_line() -> None:
 
 
 def test_headers_unlogged(caplog: pytest.LogCaptureFixture) -> None:
-    """What OpenTelemetry's parser complains about inside the block is logged without the value."""
+    """What OpenTelemetry's parser complains about inside the block is not logged."""
     logger = logging.getLogger("opentelemetry.util.re")
     with headers_unlogged():
         logger.warning("invalid header: %s", "hunter22")
     logger.warning("invalid header: %s", "public")
 
-    assert caplog.messages == ["invalid header: ***", "invalid header: public"]
+    assert caplog.messages == ["invalid header: public"]
