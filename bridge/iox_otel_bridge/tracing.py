@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from starlette.middleware import Middleware
 
+    from iox_otel.http.metrics import RequestMetrics
+
     from .config import TracingConfig
 
 DEFAULT_TIMEOUT_S = 5.0
@@ -125,12 +127,21 @@ class Tracing:
             self._install_provider()
             endings.install_sigterm()
 
-    def middleware(self, name: str, *, exclude: Collection[str] = ()) -> Middleware:
+    def middleware(
+        self,
+        name: str,
+        *,
+        exclude: Collection[str] = (),
+        metrics: RequestMetrics | None = None,
+        flush_timeout_s: float = DEFAULT_TIMEOUT_S,
+    ) -> Middleware:
         """Return the `TraceLayer` for Starlette's and FastAPI's `middleware=[...]`.
 
         Args:
             name: of the span of each request.
             exclude: paths that are not traced, as `TraceLayer` takes them.
+            metrics: told of each request at its end, traced or not.
+            flush_timeout_s: how long the end of the lifespan may wait for the flush.
         """
         from starlette.middleware import Middleware
 
@@ -142,6 +153,8 @@ class Tracing:
             header_parser=self.header_parser,
             name=name,
             exclude=exclude,
+            metrics=metrics,
+            flush_timeout_s=flush_timeout_s,
         )
 
     def _processor(self, exporter: str, config: TracingConfig) -> BridgeProcessor:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent import futures
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import grpc
 import httpx
@@ -407,6 +408,22 @@ def test_middleware(framework: str, agent: socket.socket) -> None:
     assert response.headers["trace-id"] == f"{TRACE_ID:032x}"
     assert tracing.stats()["jaeger"].delivered == 2
     assert b"checkout http" in agent.recv(65536)
+
+
+def test_middleware_takes_what_the_layer_takes() -> None:
+    """Metrics count the requests without an exporter, too; the flush at the end has its bound."""
+    ended: list[tuple[str, str | None, str]] = []
+
+    class Metrics:
+        def request_ended(self, *, family: str, path: str | None, status: str, **_: Any) -> None:
+            ended.append((family, path, status))
+
+    tracing = TracingConfig().build()
+    middleware = tracing.middleware("checkout http", metrics=Metrics(), flush_timeout_s=1.5)
+    asyncio.run(get(Starlette(routes=[Route("/work", _answer)], middleware=[middleware]), "/work"))
+
+    assert ended == [("http", "/work", "ok")]
+    assert middleware.kwargs["flush_timeout_s"] == 1.5
 
 
 def test_leaving_the_context_shuts_down(agent: socket.socket) -> None:
