@@ -23,7 +23,6 @@ DEFAULT_BIND = "127.0.0.1:8080"
 FLUSH_S = 0.8
 """How long spans are tried to deliver after the last request, so that the end takes no 2 s in all:
 requests that still run have had up to one of them."""
-PER_PARTITION_VARIABLE = "INFLUXDB_IOX_PER_PARTITION_TRACING"
 
 _EXTRA = ("datafusion", "httpx", "line_protocol_parser", "pyarrow", "uvicorn")
 _BIND = re.compile(
@@ -77,7 +76,7 @@ def run(http_bind: str, server_id: str | None, verbose: int, **flags: str | None
             create_app(
                 collector=tracing.collector,
                 header_parser=tracing.header_parser,
-                per_partition_tracing=_per_partition_tracing(),
+                per_partition_tracing=per_partition_tracing(),
             ),
             host=host,
             port=port,
@@ -142,9 +141,12 @@ def _address(http_bind: str) -> tuple[str, int]:
     return match["ipv6"] or match["host"], int(match["port"])
 
 
-def _per_partition_tracing() -> bool:
-    """Return whether the variable has one of the words that the reference takes for yes."""
-    value = os.environ.get(PER_PARTITION_VARIABLE, "")
+def per_partition_tracing() -> bool:
+    """Return whether INFLUXDB_IOX_PER_PARTITION_TRACING is a word that the reference takes for yes.
+
+    It asks for a span for each partition of a query's operators.
+    """
+    value = os.environ.get("INFLUXDB_IOX_PER_PARTITION_TRACING", "")
     return value.strip().lower() in ("1", "yes", "y", "true", "t")
 
 

@@ -11,18 +11,9 @@ from typing import NamedTuple, Protocol
 
 from iox_otel import Span
 
-PER_PARTITION_TRACING = "INFLUXDB_IOX_PER_PARTITION_TRACING"
-"""The environment variable that asks for a span for each partition of an operator."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _START, _END = "start_timestamp", "end_timestamp"
-
-
-def per_partition_tracing(environ: Mapping[str, str]) -> bool:
-    """Return whether *environ* asks for a span a partition: 1, yes, y, true or t."""
-    value = environ.get(PER_PARTITION_TRACING, "")
-    return value.strip().lower() in ("1", "yes", "y", "true", "t")
 
 
 class Metric(Protocol):

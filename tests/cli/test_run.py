@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from iox_otel.cli import main
-from iox_otel.cli.run import stats_line
+from iox_otel.cli.run import per_partition_tracing, stats_line
 from iox_otel_bridge import Stats
 from iox_otel_bridge.settings import SETTINGS
 
@@ -139,6 +139,31 @@ def _status_of_traced_request(port: int) -> int | None:
         return None
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize(("value", "wanted"), [(" Yes", True), ("no", False)])
+def test_partitions_have_spans_if_the_variable_says_so(
+    cli: Cli, start_server: Callable[..., Any], value: str, wanted: bool
+) -> None:
+    """INFLUXDB_IOX_PER_PARTITION_TRACING asks for a span for each partition of an operator."""
+    server = start_server(TRACES_EXPORTER="console", INFLUXDB_IOX_PER_PARTITION_TRACING=value)
+    sql = "select value from generate_series(1, 9)"
+    database = ("database", "--host", server.url, "--gen-trace-id")
+    cli(*database, "create", "db")
+    cli(*database, "query", "db", sql)
+    server.end()
+
+    names = [json.loads(line)["name"] for line in server.out]
+    assert "LazyMemoryExec" in names
+    assert ("LazyMemoryExec (0)" in names) is wanted
+
+
+@pytest.mark.parametrize("value", ["1", "yes", "y", "true", "t", "TRUE"])
+def test_words_for_yes(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any word that the reference takes for yes does."""
+    monkeypatch.setenv("INFLUXDB_IOX_PER_PARTITION_TRACING", value)
+
+    assert per_partition_tracing()
 
 
 def test_port_in_use(cli: Cli) -> None:

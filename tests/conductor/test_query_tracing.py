@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from iox_otel import Span, SpanContext
-from iox_otel.conductor.query_tracing import export_operators, per_partition_tracing
+from iox_otel.conductor.query_tracing import export_operators
 from iox_otel.testing import CapturingTraceCollector
 
 Value = int | datetime | None
@@ -193,15 +193,3 @@ def test_an_operator_that_did_not_end(collector: CapturingTraceCollector) -> Non
     spans = export(collector, FakeOperator("exec", times(1, None)))
 
     assert seconds(spans["exec"]) == (1, 5)
-
-
-@pytest.mark.parametrize("value", ["1", "yes", "y", "true", "t", "TRUE", "Yes"])
-def test_the_variable_asks_for_partitions(value: str) -> None:
-    """Any word for yes turns per-partition tracing on."""
-    assert per_partition_tracing({"INFLUXDB_IOX_PER_PARTITION_TRACING": value})
-
-
-@pytest.mark.parametrize("environ", [{}, {"INFLUXDB_IOX_PER_PARTITION_TRACING": "no"}])
-def test_the_variable_does_not(environ: dict[str, str]) -> None:
-    """Anything else leaves it off."""
-    assert not per_partition_tracing(environ)
