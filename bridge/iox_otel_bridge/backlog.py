@@ -39,6 +39,8 @@ class Books(NamedTuple):
     taken: list[AnySpan]
     """On their way from the inbox into batches."""
     encoded: int
+    held: int
+    """Kept by the sender. Below 0 while it settles spans of the very batch it is given."""
     delivered: int
     failed: int
     full: int
@@ -77,7 +79,7 @@ class Backlog:
         self.wake_at = 1
         """The inbox length that the worker wants to be woken at."""
         self._span_bytes = 512.0  # of an encoded span, as last seen; a guess until then
-        self._books = Books([], 0, 0, 0, 0, 0)
+        self._books = Books([], 0, 0, 0, 0, 0, 0)
         self._refused_full = Tally()
         self._refused_closed = Tally()
         self._final: Books | None = None
@@ -179,8 +181,7 @@ class Backlog:
 
     def settle(self, delivered: int, failed: int) -> None:
         """Let the oldest batch go, of which so many spans were *delivered* and so many *failed*."""
-        batch = self.ready.popleft()
-        self.ready_bytes -= batch.byte_count
+        batch = self._take_off()
         books = self._books
         self._books = books._replace(
             encoded=books.encoded - batch.span_count,
@@ -189,11 +190,34 @@ class Backlog:
         )
         self._reopen()
 
+    def hold(self) -> None:
+        """Let the oldest batch go into the sender's keeping."""
+        batch = self._take_off()
+        books = self._books
+        self._books = books._replace(
+            encoded=books.encoded - batch.span_count, held=books.held + batch.span_count
+        )
+        self._reopen()
+
+    def settle_held(self, delivered: int, failed: int) -> None:
+        """Let go of spans in the sender's keeping, so many *delivered* and so many *failed*."""
+        books = self._books
+        self._books = books._replace(
+            held=books.held - delivered - failed,
+            delivered=books.delivered + delivered,
+            failed=books.failed + failed,
+        )
+
+    def _take_off(self) -> Batch:
+        batch = self.ready.popleft()
+        self.ready_bytes -= batch.byte_count
+        return batch
+
     def split(self, pieces: Sequence[Batch]) -> None:
         """Put *pieces*, the same spans, in the place of the oldest batch."""
-        whole = self.ready.popleft()
+        self._take_off()
         self.ready.extendleft(reversed(pieces))
-        self.ready_bytes += sum(piece.byte_count for piece in pieces) - whole.byte_count
+        self.ready_bytes += sum(piece.byte_count for piece in pieces)
         while self.ready_bytes > self.max_bytes:  # pieces may weigh more than the whole
             newest = self.ready.pop()
             self.ready_bytes -= newest.byte_count
@@ -209,7 +233,8 @@ class Backlog:
         """
         self.close()
         books, queued = self._moment()
-        self._final = books._replace(taken=[], encoded=0, shut=books.shut + queued)
+        shut = books.shut + queued + books.held
+        self._final = books._replace(taken=[], encoded=0, held=0, shut=shut)
         self.inbox = deque()
         self.ready = deque()
 
@@ -238,17 +263,18 @@ class Backlog:
     # Anyone
 
     def waiting(self) -> int:
-        """Return how many spans wait, in whatever form."""
+        """Return how many spans wait, in whatever form, but for those held by the sender."""
         return self._moment()[1]
 
     def left(self) -> int:
-        """Return how many of the spans admitted are done with, one way or the other."""
-        return (self._final or self._books).left()
+        """Return how many of the spans admitted wait no more: done with, or held by the sender."""
+        books = self._final or self._books
+        return books.left() + books.held
 
     def admitted(self) -> int:
         """Return how many spans were let in so far."""
         books, queued = self._moment()
-        return queued + books.left()
+        return queued + books.held + books.left()
 
     def refused(self) -> int:
         """Return how many spans were not let in so far, because it was full."""
@@ -271,7 +297,7 @@ class Backlog:
         if self._final is not None:  # a span that slipped in while the door fell shut
             shut, queued = shut + queued, 0
         excess = max(0, queued - self.max_spans)  # appended, and just about to be refused
-        full, queued, shut = full + excess, queued - excess, shut + books.shut
+        full, queued, shut = full + excess, queued - excess + books.held, shut + books.shut
         recorded = books.delivered + full + books.failed + shut + queued
         return Stats(recorded, books.delivered, full, books.failed, shut, queued)
 

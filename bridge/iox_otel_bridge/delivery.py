@@ -88,6 +88,13 @@ class Delivery:
         """Return the counters, for the sender."""
         return self._backlog.stats()
 
+    def settle(self, delivered: int, failed: int) -> None:
+        """Count spans that the sender held; see `sender.Pipeline`."""
+        self._backlog.settle_held(delivered, failed)
+        if delivered:
+            self.accepted_s = time.monotonic()
+            self._notices.delivering()
+
     def meanwhile(self) -> float:
         """Encode a batch if one is full, while the sender waits; see `sender.Pipeline`.
 
@@ -146,6 +153,9 @@ class Delivery:
         self._retries, self._retry_s, self._asked_to_wait = 0, 0.0, False
         if outcome.verdict is Verdict.DELIVERED:
             self._delivered(batch, outcome)
+        elif outcome.verdict is Verdict.HELD:
+            self.accepted_s = time.monotonic()
+            self._backlog.hold()
         elif outcome.verdict is Verdict.TOO_LARGE:
             self._split(batch, outcome)
         else:

@@ -18,6 +18,8 @@ class Verdict(Enum):
     """What became of one attempt to send a batch."""
 
     DELIVERED = "delivered"
+    HELD = "held"
+    """Kept by the sender, which will say by `Pipeline.settle` what became of the spans."""
     RETRY = "retry"
     """Not taken this time; the same batch may be taken later."""
     FATAL = "fatal"
@@ -52,6 +54,8 @@ class Stats(NamedTuple):
     """What became of the spans given to one processor. Exact whenever nobody is recording:
 
     recorded == delivered + dropped_queue_full + dropped_export_failed + dropped_shut_down + queued
+
+    Among the queued are those that the sender holds (`Verdict.HELD`), beside `max_queue_size`.
     """
 
     recorded: int
@@ -67,6 +71,10 @@ class Pipeline(Protocol):
 
     def stats(self) -> Stats:
         """Return the processor's counters."""
+
+    def settle(self, delivered: int, failed: int) -> None:
+        """Count so many of the spans held, those of the `send` under way included, as *delivered*
+        and so many as *failed*."""
 
     def meanwhile(self) -> float:
         """Do a little of what is to be done while a `send` or `flush` waits: encode a full batch.
@@ -96,7 +104,7 @@ class Sender(Protocol):
         return (batch,)
 
     def flush(self, timeout_s: float) -> bool:
-        """Deliver what the sender itself holds back, if it does. True if nothing is left."""
+        """Deliver, and settle, what the sender itself holds. True if nothing is left."""
         return True
 
     def idle(self) -> float | None:
@@ -113,5 +121,5 @@ class Sender(Protocol):
         return None
 
     def close(self) -> None:
-        """Let go of sockets and channels; nothing is sent any more."""
+        """Let go of sockets and channels, and of what is held; nothing is sent any more."""
         return None

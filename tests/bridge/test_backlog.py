@@ -106,6 +106,28 @@ def test_pieces_that_weigh_more_than_the_whole_stay_within_the_bytes() -> None:
     assert backlog.stats() == Stats(6, 0, 2, 0, 0, 4)
 
 
+def test_what_the_sender_holds_is_queued_but_takes_no_room() -> None:
+    """The sum holds at every step, also when a sender settles what it is just given."""
+    backlog = Backlog(10, 100_000)
+    fill(backlog, 10)
+    backlog.take(10)
+    backlog.put([Batch(b"", 6, 60), Batch(b"", 4, 40)], failed=0)
+    backlog.hold()
+    assert backlog.stats() == Stats(10, 0, 0, 0, 0, 10)
+    assert (backlog.waiting(), backlog.ready_bytes) == (4, 40)
+    assert (backlog.left(), backlog.admitted(), backlog.lost()) == (6, 10, 0)
+    backlog.settle_held(delivered=6, failed=3)
+    assert backlog.stats() == Stats(10, 6, 0, 3, 0, 1)
+    assert (backlog.left(), backlog.admitted(), backlog.lost()) == (6, 10, 3)
+    backlog.hold()
+    assert backlog.stats() == Stats(10, 6, 0, 3, 0, 1)
+    fill(backlog, 2)
+    backlog.end()
+    assert backlog.stats() == Stats(12, 6, 0, 3, 3, 0)
+    backlog.settle_held(delivered=1, failed=0)
+    assert backlog.stats() == Stats(12, 6, 0, 3, 3, 0)
+
+
 def test_after_the_end_a_late_worker_moves_no_count() -> None:
     """What was under way when the time was over is counted already."""
     backlog = Backlog(100, 100_000)

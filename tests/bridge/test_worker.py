@@ -934,6 +934,57 @@ def test_a_sender_reads_the_counters_it_was_bound_to() -> None:
         assert wire.seen == Stats(2, 0, 0, 0, 0, 2)
 
 
+class Keeping(Wire):
+    """Holds what it is given until it is flushed, which hangs while `gate` is closed."""
+
+    held = 0
+
+    def bind(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+
+    def send(self, batch: Batch, timeout_s: float) -> Outcome:
+        super().send(batch, timeout_s)
+        self.held += batch.span_count
+        return Outcome(Verdict.HELD)
+
+    def flush(self, timeout_s: float) -> bool:
+        self.entered.set()
+        self.gate.wait(timeout_s)
+        self.pipeline.settle(self.held - self.held // 3, self.held // 3)
+        self.held = 0
+        return super().flush(timeout_s)
+
+
+def test_a_flush_settles_what_a_sender_holds() -> None:
+    """Until then it is queued; the flush tells of what was lost of it, once."""
+    wire = Keeping()
+    with pipeline(wire, schedule_delay_s=0) as processor:
+        record_many(processor, 3)
+        until(lambda: wire.held == 3 and not processor._backlog.ready)
+        assert processor.stats() == Stats(3, 0, 0, 0, 0, 3)
+        assert not processor.force_flush(timeout_s=5)
+        assert processor.stats() == Stats(3, 2, 0, 1, 0, 0)
+        record_many(processor, 1)
+        assert processor.force_flush(timeout_s=5)
+
+
+def test_what_a_sender_holds_at_the_deadline_is_dropped_by_the_shutdown() -> None:
+    """Also while it is being delivered: what comes of that changes no count."""
+    wire = Keeping()
+    processor = BridgeProcessor(wire, schedule_delay_s=0, name="test")
+    record_many(processor, 3)
+    until(lambda: wire.held == 3)
+    wire.entered.clear()
+    wire.interrupt = wire.interrupted.set  # type: ignore[method-assign]  # but goes on
+    wire.gate.clear()
+    assert not processor.shutdown(timeout_s=0.1)
+    assert wire.entered.is_set()
+    assert processor.stats() == Stats(3, 0, 0, 0, 3, 0)
+    wire.gate.set()
+    assert wire.closed.wait(5)
+    assert processor.stats() == Stats(3, 0, 0, 0, 3, 0)
+
+
 @pytest.mark.parametrize("method", ["flush", "idle", "interrupt", "close", "split"])
 def test_nothing_a_sender_raises_gets_out(method: str) -> None:
     """An exception out of any method of a sender is contained, and delivery goes on."""

@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import os
+import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, TextIO
 
 from opentelemetry.sdk.resources import Resource
@@ -27,23 +30,21 @@ _FORMATS = ("auto", "tree", "json")
 
 _MAX_BATCH_BYTES = 256 << 10
 _IDLE_WRITE_S = 0.2
-_CLOSE_S = 1.0
 
 _logger = logging.getLogger("iox_otel")
-_DELIVERED = Outcome(Verdict.DELIVERED)
+_HELD = Outcome(Verdict.HELD)
 
 
 class ConsoleSender(Sender):
     """Writes spans to *stream*: see `render.render_trace` for trees, `jsonlines` for JSON.
 
-    As a tree, a trace is held back until its local root has ended (see `HeldTraces`); its spans
-    count as delivered from the moment they are held. `flush` and `close` write all that is held,
-    and `flush` says whether that succeeded, and whether all was written that was held before.
-    Very large traces are shown in part, with the number of what is not (`MAX_SPANS_PER_TRACE`,
-    `render.MAX_LINES`).
+    As a tree, a trace is held back until its local root has ended (see `HeldTraces`), or `flush`
+    is called. All spans are HELD until they are written to the last byte, and settled then. Very
+    large traces are shown in part, with the number of what is not (`MAX_SPANS_PER_TRACE`,
+    `render.MAX_LINES`); that counts as written.
 
-    A stream that is closed, broken or full fails the batch (FATAL); one that is not being read
-    makes it wait (RETRY). Nothing raises, and nothing blocks beyond its time.
+    A stream that is closed, broken or full fails all that is held; one that is not being read makes
+    the next batch wait (RETRY). Nothing raises, and nothing blocks beyond its time.
 
     Args:
         resource: of native spans.
@@ -70,8 +71,9 @@ class ConsoleSender(Sender):
         self._clock = clock
         self._writer = StreamWriter(stream)
         self._held = HeldTraces()
-        self._pending_count = 0
-        self._lost = 0
+        self._pipeline: Pipeline | None = None
+        # Where in the output each text ends that has yet to be written, and its number of spans.
+        self._unwritten: deque[tuple[int, int]] = deque()
         self._is_broken = False
         self._is_reported = False
         self._pid = os.getpid()
@@ -120,45 +122,34 @@ class ConsoleSender(Sender):
                 return Outcome(Verdict.RETRY, detail="standard output is not being read")
             if isinstance(batch.payload, str):
                 self._write(batch.payload, batch.span_count, deadline_s)
-            else:
-                self._hold(batch.payload, deadline_s)  # type: ignore[arg-type]  # made by encode
+                return _HELD
         except Exception as exc:
             self._give_up()
-            if not isinstance(batch.payload, str):
-                self._lost = max(0, self._lost - batch.span_count)  # the caller counts these
             return Outcome(Verdict.FATAL, detail=f"cannot write to standard output: {exc}")
-        return _DELIVERED
+        self._hold(batch.payload, deadline_s)  # type: ignore[arg-type]  # made by encode
+        return _HELD
 
     def flush(self, timeout_s: float) -> bool:
-        """Write all that is held, finished or not.
-
-        True if that succeeded, and nothing that was held since the last flush has been lost.
-        """
+        """Write all that is held, finished or not. True if nothing is left, written or lost."""
         self._after_fork()
         deadline_s = self._clock() + timeout_s
-        try:
+        with self._contained():
             if self._drain(timeout_s):
                 self._show(self._held.take_all(), deadline_s)
-        except Exception as exc:
-            self._give_up()
-            self._report(exc)
-        lost, self._lost = self._lost, 0
-        return not (lost or self._writer.pending or self._held.span_count)
+        return not (self._writer.pending or self._held.span_count)
 
     def idle(self) -> float | None:
         """Write the traces that are due; return in how many seconds the next one will be."""
         self._after_fork()
         now_s = self._clock()
-        try:
+        with self._contained():
             if self._drain(_IDLE_WRITE_S):
                 self._show(self._held.take_due(now_s), now_s + _IDLE_WRITE_S)
-        except Exception as exc:
-            self._give_up()
-            self._report(exc)
         return _IDLE_WRITE_S if self._writer.pending else self._held.next_due_s(now_s)
 
     def bind(self, pipeline: Pipeline) -> None:
-        """Let *pipeline* go on while a write waits for somebody to read."""
+        """Settle spans with *pipeline*, and let it go on while a write waits for a reader."""
+        self._pipeline = pipeline
         self._writer.meanwhile = pipeline.meanwhile
 
     def interrupt(self) -> None:
@@ -166,11 +157,7 @@ class ConsoleSender(Sender):
         self._writer.interrupt()
 
     def close(self) -> None:
-        """Write all that is held, in a second at most; what cannot be written is logged as lost."""
-        if not self.flush(_CLOSE_S):
-            lost = self._held.span_count + self._pending_count
-            if lost:
-                _logger.warning("standard output is not being read, spans lost: %d", lost)
+        """Let go of all that is held: whatever `flush` could not write in time is lost."""
         self._forget()
 
     def _hold(self, records: Sequence[SpanRecord], deadline_s: float) -> None:
@@ -178,60 +165,68 @@ class ConsoleSender(Sender):
         self._held.add(records, now_s)
         # Once the stream has failed, it is tried with every batch, so that losses are counted.
         due = self._held.take_all() if self._is_broken else self._held.take_due(now_s)
-        self._show(due, deadline_s)
+        with self._contained():
+            self._show(due, deadline_s)
 
     def _show(self, traces: Sequence[FinishedTrace], deadline_s: float) -> None:
         """Write *traces* as trees. Raises what the stream raises; the rest of them is lost then."""
         for place, trace in enumerate(traces):
             try:
-                text = self._drawn(trace, self._writer.stream())
-                self._write(text, trace.span_count, deadline_s)
+                text, is_drawn = _drawn(trace, self._writer.stream())
+                self._write(text, trace.span_count if is_drawn else 0, deadline_s)
             except Exception:
-                self._lost += sum(lost.span_count for lost in traces[place:])
+                rest = sum(lost.span_count for lost in traces[place:])
+                self._unwritten.append((sys.maxsize, rest))
                 raise
-
-    def _drawn(self, trace: FinishedTrace, stream: TextIO) -> str:
-        """Return *trace* as text; one that cannot be drawn is lost, says so, and costs no other."""
-        try:
-            view = render_trace(
-                trace.spans,
-                omitted=trace.omitted,
-                note=_note(trace),
-                parent_names=trace.parent_names,
-            )
-            return _rendered(view, stream)
-        except Exception as exc:
-            self._lost += trace.span_count
-            return f"a trace cannot be drawn ({type(exc).__name__}), spans: {trace.span_count}\n"
+            if not is_drawn:
+                self._settle(0, trace.span_count)
 
     def _write(self, text: str, span_count: int, deadline_s: float) -> None:
         self._writer.write(text, max(0.0, deadline_s - self._clock()))
-        self._pending_count = self._pending_count + span_count if self._writer.pending else 0
+        self._unwritten.append((self._writer.accepted_bytes, span_count))
+        self._settle_written()
         self._is_broken = self._is_reported = False
 
     def _drain(self, timeout_s: float) -> bool:
         """Write what the last write left over; True if nothing is."""
-        if not self._writer.drain(timeout_s):
-            return False
-        self._pending_count = 0
-        return True
+        is_empty = self._writer.drain(timeout_s)
+        self._settle_written()
+        return is_empty
 
-    def _give_up(self) -> None:
-        """Drop all that is held: the stream has failed."""
-        self._lost += self._held.span_count + self._pending_count
+    def _settle_written(self) -> None:
+        span_count = 0
+        while self._unwritten and self._unwritten[0][0] <= self._writer.written_bytes:
+            span_count += self._unwritten.popleft()[1]
+        self._settle(span_count, 0)
+
+    def _settle(self, delivered: int, failed: int) -> None:
+        if self._pipeline is not None and delivered + failed:
+            self._pipeline.settle(delivered, failed)
+
+    @contextmanager
+    def _contained(self) -> Iterator[None]:
+        """Lose all that is held if the stream fails in the block; say so once until it works."""
+        try:
+            yield
+        except Exception as exc:
+            lost = self._give_up()
+            if not self._is_reported:
+                self._is_reported = True
+                _logger.warning("cannot write to standard output (%s), spans lost: %d", exc, lost)
+
+    def _give_up(self) -> int:
+        """Drop all that is held, the stream having failed; return how many spans that were."""
+        self._settle_written()  # before it failed
+        lost = self._held.span_count + sum(count for _, count in self._unwritten)
+        self._settle(0, lost)
         self._forget()
         self._is_broken = True
-
-    def _report(self, exc: Exception) -> None:
-        """Log a failure that no outcome tells of, once until it works again."""
-        if not self._is_reported:
-            self._is_reported = True
-            _logger.warning("cannot write to standard output (%s), spans lost: %d", exc, self._lost)
+        return lost
 
     def _forget(self) -> None:
         self._held.forget()
         self._writer.forget()
-        self._pending_count = 0
+        self._unwritten.clear()
 
     def _after_fork(self) -> None:
         """In a forked child, forget what is held: it is the parent's to write."""
@@ -248,6 +243,21 @@ def _note(trace: FinishedTrace) -> str:
     if not trace.is_complete:
         return "incomplete"
     return "late" if trace.parent_names else ""
+
+
+def _drawn(trace: FinishedTrace, stream: TextIO) -> tuple[str, bool]:
+    """Return *trace* as text, and whether it could be drawn; if not, the text says so."""
+    try:
+        view = render_trace(
+            trace.spans,
+            omitted=trace.omitted,
+            note=_note(trace),
+            parent_names=trace.parent_names,
+        )
+        return _rendered(view, stream), True
+    except Exception as exc:
+        text = f"a trace cannot be drawn ({type(exc).__name__}), spans: {trace.span_count}\n"
+        return text, False
 
 
 def _rendered(view: TraceView, stream: TextIO) -> str:

@@ -30,6 +30,8 @@ class StreamWriter:
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._pending = b""
+        self.written_bytes = 0
+        """How much was written so far."""
         self._is_interrupted = False
         self.meanwhile: Callable[[], float] | None = None
         """Called as long as a write waits; says after how many seconds to call again."""
@@ -38,6 +40,11 @@ class StreamWriter:
     def pending(self) -> bool:
         """True if some text given to `write` is yet to be written."""
         return bool(self._pending)
+
+    @property
+    def accepted_bytes(self) -> int:
+        """What `written_bytes` will be when nothing is pending any more."""
+        return self.written_bytes + len(self._pending)
 
     def is_terminal(self) -> bool:
         """Return whether somebody looks at it; False if it is closed or missing."""
@@ -71,6 +78,7 @@ class StreamWriter:
         if _fd(stream) is None:
             stream.write(encoded.decode(encoding))
             stream.flush()
+            self.written_bytes += len(encoded)
             return
         self._pending += encoded
         self.drain(timeout_s)
@@ -105,6 +113,7 @@ class StreamWriter:
             except BlockingIOError:  # somebody made it non-blocking, and was faster
                 continue
             self._pending = self._pending[written:]
+            self.written_bytes += written
 
     def _piece(self) -> bytes:
         """Return as much as a pipe takes without blocking once it is writable, whole lines of it.

@@ -26,7 +26,8 @@ from opentelemetry.trace import SpanContext as OtelSpanContext
 from iox_otel import Span, SpanContext
 from iox_otel.tree import SpanRecord
 from iox_otel_bridge.exporters.console import ConsoleFormat, ConsoleSender
-from iox_otel_bridge.sender import AnySpan, Batch, Verdict
+from iox_otel_bridge.processor import BridgeProcessor
+from iox_otel_bridge.sender import AnySpan, Batch, Pipeline, Stats, Verdict
 
 LONG_S = 20.0
 RESOURCE = Resource({"service.name": "shop"})
@@ -76,6 +77,24 @@ def child(parent: Span, name: str = "child") -> Span:
     return span
 
 
+class Books(Pipeline):
+    """What a processor counts of the spans that a sender holds."""
+
+    def __init__(self, console: ConsoleSender) -> None:
+        self.delivered = self.failed = 0
+        console.bind(self)
+
+    def stats(self) -> Stats:
+        raise NotImplementedError
+
+    def settle(self, delivered: int, failed: int) -> None:
+        self.delivered += delivered
+        self.failed += failed
+
+    def meanwhile(self) -> float:
+        return LONG_S
+
+
 def send(console: ConsoleSender, *spans: AnySpan) -> list[Verdict]:
     return [console.send(batch, 1.0).verdict for batch in console.encode(spans)]
 
@@ -83,10 +102,11 @@ def send(console: ConsoleSender, *spans: AnySpan) -> list[Verdict]:
 def test_json(stream: io.StringIO) -> None:
     """As JSON, every span is written at once, on a line of its own."""
     parent = root()
+    console = sender(stream, "json")
+    books = Books(console)
 
-    verdicts = send(sender(stream, "json"), child(parent), parent)
-
-    assert verdicts == [Verdict.DELIVERED]
+    assert send(console, child(parent), parent) == [Verdict.HELD]
+    assert (books.delivered, books.failed) == (2, 0)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["name"] for line in lines] == ["child", "root"]
     assert lines[0]["parent_span_id"] == lines[1]["span_id"]
@@ -113,11 +133,11 @@ def test_tree_when_the_root_has_ended(stream: io.StringIO, clock: Clock) -> None
     parent = root()
     assert console.idle() is None
 
-    assert send(console, child(parent, "a")) == [Verdict.DELIVERED]
+    assert send(console, child(parent, "a")) == [Verdict.HELD]
     assert console.idle() == pytest.approx(10)
-    assert send(console, parent) == [Verdict.DELIVERED]
+    assert send(console, parent) == [Verdict.HELD]
     assert console.idle() == pytest.approx(0.2)
-    assert send(console, child(parent, "b")) == [Verdict.DELIVERED]
+    assert send(console, child(parent, "b")) == [Verdict.HELD]
     assert stream.getvalue() == ""
     clock.now_s += 0.21
     assert console.idle() is None
@@ -217,21 +237,32 @@ def test_spans_of_both_kinds_in_one_tree(stream: io.StringIO) -> None:
     assert lines[3].strip() == "rows=3"
 
 
-@pytest.mark.parametrize("method", ["flush", "close"])
-def test_everything_held_is_written_in_the_end(stream: io.StringIO, method: str) -> None:
-    """`flush` and `close` write what is held, finished or not."""
+def test_everything_held_is_written_in_the_end(stream: io.StringIO) -> None:
+    """`flush` writes what is held, finished or not, and it counts as delivered from then on."""
     console = sender(stream)
+    books = Books(console)
     send(console, root("one"), child(root(), "two"))
+    assert books.delivered == 0
 
-    if method == "flush":
-        assert console.flush(1)
-    else:
-        console.close()
+    assert console.flush(1)
 
     assert "one" in stream.getvalue() and "two" in stream.getvalue()
+    assert (books.delivered, books.failed) == (2, 0)
     assert console.flush(1)
     console.close()
     assert stream.getvalue().count("one") == 1
+
+
+def test_what_is_held_is_not_written_after_the_end(stream: io.StringIO) -> None:
+    """`close` lets go of it: it has been counted as lost by then."""
+    console = sender(stream)
+    books = Books(console)
+    send(console, root())
+
+    console.close()
+
+    assert stream.getvalue() == ""
+    assert (books.delivered, books.failed) == (0, 0)
 
 
 class Terminal:
@@ -299,7 +330,7 @@ def test_ascii_stream(format: ConsoleFormat) -> None:
     raw = io.BytesIO()
     console = sender(io.TextIOWrapper(raw, "ascii"), format)
 
-    assert send(console, root("größe 表")) == [Verdict.DELIVERED]
+    assert send(console, root("größe 表")) == [Verdict.HELD]
     assert console.flush(1)
 
     assert b"gr\\xf6\\xdfe \\u8868" in raw.getvalue()
@@ -339,17 +370,20 @@ def test_broken_stream_as_json(make: type[TextIO], caplog: pytest.LogCaptureFixt
 def test_broken_stream_as_tree(
     make: type[TextIO], clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Spans that were held when the stream broke make `flush` say so; later ones fail at once."""
+    """Spans that were held when the stream broke have failed; later ones fail at once."""
     stream = make()
     console = sender(stream, "tree", clock)
-    assert send(console, root()) == [Verdict.DELIVERED]
+    books = Books(console)
+    assert send(console, root()) == [Verdict.HELD]
 
     clock.now_s += 1
     assert console.idle() is None
-    assert send(console, root(), root()) == [Verdict.FATAL]
-    assert send(console, child(root())) == [Verdict.FATAL]
+    assert books.failed == 1
+    assert send(console, root(), root()) == [Verdict.HELD]
+    assert books.failed == 3
+    assert send(console, child(root())) == [Verdict.HELD]
+    assert (books.delivered, books.failed) == (0, 4)
 
-    assert not console.flush(1)
     assert console.flush(1)
     assert len(caplog.records) == 1
     assert "cannot write to standard output (" in caplog.text
@@ -359,12 +393,14 @@ def test_broken_stream_as_tree(
 
 
 def test_held_spans_and_a_stream_that_breaks_at_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    """A flush whose write fails says False."""
+    """Spans whose last chance fails have failed."""
     stream = broken_pipe()
     console = sender(stream)
+    books = Books(console)
     send(console, root())
 
-    assert not console.flush(1)
+    assert console.flush(1)
+    assert (books.delivered, books.failed) == (0, 1)
     stream.close()
 
 
@@ -373,17 +409,19 @@ def test_stream_that_works_again(
 ) -> None:
     """When standard output is replaced by one that works, spans are written again."""
     console = sender(None, "tree", clock)
-    for _ in range(2):
+    books = Books(console)
+    for number in (1, 2):
         monkeypatch.setattr(sys, "stdout", None)
-        assert send(console, root("lost")) == [Verdict.DELIVERED]
+        assert send(console, root("lost")) == [Verdict.HELD]
         clock.now_s += 1
         console.idle()
         monkeypatch.setattr(sys, "stdout", stream := io.StringIO())
-        assert send(console, root("tried at once")) == [Verdict.DELIVERED]
+        assert send(console, root("tried at once")) == [Verdict.HELD]
         assert "tried at once" in stream.getvalue()
         send(console, root("held as ever"))
         assert "held as ever" not in stream.getvalue()
-        assert not console.flush(1)
+        assert console.flush(1)
+        assert (books.delivered, books.failed) == (2 * number, number)
 
     assert len(caplog.records) == 2
 
@@ -403,20 +441,23 @@ def test_pipe_that_nobody_reads(
     except BlockingIOError:
         pass
     console = sender(stream, format, clock)
+    books = Books(console)
 
     (first,) = console.encode([root("first")])
-    assert console.send(first, 0.01).verdict is Verdict.DELIVERED
+    assert console.send(first, 0.01).verdict is Verdict.HELD
     clock.now_s += 1
     console.idle()
     (second,) = console.encode([root("second")])
     assert console.send(second, 0.01).verdict is Verdict.RETRY
     assert not console.flush(0.01)
     assert console.idle() == pytest.approx(0.2)
+    assert (books.delivered, books.failed) == (0, 0)
     while filled:
         filled -= len(os.read(read_fd, filled))
-    assert console.send(second, LONG_S).verdict is Verdict.DELIVERED
+    assert console.send(second, LONG_S).verdict is Verdict.HELD
     assert console.flush(LONG_S)
 
+    assert (books.delivered, books.failed) == (2, 0)
     text = os.read(read_fd, 65_536).decode()
     assert text.index("first") < text.index("second")
     assert not caplog.records
@@ -424,25 +465,65 @@ def test_pipe_that_nobody_reads(
     os.close(read_fd)
 
 
-def test_pipe_that_nobody_ever_reads(caplog: pytest.LogCaptureFixture) -> None:
-    """Closing gives up in about a second, and says how many spans are lost."""
+@pytest.mark.parametrize("format", ["tree", "json"])
+def test_pipe_that_nobody_ever_reads(format: ConsoleFormat) -> None:
+    """Delivered is what went into the pipe; at the deadline the rest is dropped by the shutdown."""
     read_fd, write_fd = os.pipe()
-    os.set_blocking(write_fd, False)
     stream = os.fdopen(write_fd, "w", encoding="utf-8")
-    try:
-        while True:
-            os.write(write_fd, b"x" * 4_096)
-    except BlockingIOError:
-        pass
-    console = sender(stream)
-    parent = root()
-    send(console, child(parent), parent)
+    processor = BridgeProcessor(sender(stream, format), schedule_delay_s=0, name="test")
+    for _ in range(2_000):
+        processor.export(root("span"))
+    began_s = time.monotonic()
+    assert not processor.shutdown(timeout_s=0.5)
+    assert time.monotonic() - began_s < LONG_S / 4
 
-    console.close()
-
-    assert "not being read, spans lost: 2" in caplog.text
+    stats = processor.stats()
     stream.close()
-    os.close(read_fd)
+    with os.fdopen(read_fd, encoding="utf-8") as pipe:
+        text = pipe.read()
+    assert stats == Stats(2_000, stats.delivered, 0, 0, 2_000 - stats.delivered, 0)
+    whole = text.count("16 ms" if format == "tree" else '"scope"')
+    assert stats.delivered <= whole < 1_000
+    if format == "tree":
+        assert stats.delivered > 0
+
+
+def test_processor_knows_what_is_held(stream: io.StringIO) -> None:
+    """What is held is queued, beside the size of the queue: a small one takes the root as well."""
+    processor = BridgeProcessor(
+        sender(stream), max_queue_size=2, max_batch_size=1, schedule_delay_s=0, name="test"
+    )
+    parent = root()
+    for number in range(10):
+        processor.export(child(parent, f"child {number}"))
+        deadline_s = time.monotonic() + LONG_S
+        while processor._backlog.waiting():
+            assert time.monotonic() < deadline_s
+    assert processor.stats() == Stats(10, 0, 0, 0, 0, 10)
+
+    processor.export(parent)
+    assert processor.force_flush(timeout_s=LONG_S)
+
+    assert processor.stats() == Stats(11, 11, 0, 0, 0, 0)
+    assert " ─ 11 spans ─" in stream.getvalue()
+    assert processor.shutdown(timeout_s=LONG_S)
+
+
+@pytest.mark.parametrize("make", [broken_pipe, closed_stream])
+def test_processor_of_a_broken_stream(make: type[TextIO], caplog: pytest.LogCaptureFixture) -> None:
+    """What was held has failed, and a flush tells of it once."""
+    stream = make()
+    processor = BridgeProcessor(sender(stream), schedule_delay_s=0, name="test")
+    parent = root()
+    processor.export(child(parent))
+    processor.export(parent)
+
+    assert not processor.force_flush(timeout_s=LONG_S)
+    assert processor.stats() == Stats(2, 0, 0, 2, 0, 0)
+    assert processor.force_flush(timeout_s=LONG_S)
+    assert not processor.shutdown(timeout_s=LONG_S)
+    assert "test: 2 of 2 spans were lost: 0 queue full, 2 export failed" in caplog.messages[-1]
+    stream.close()
 
 
 def test_unreadable_span(stream: io.StringIO) -> None:
@@ -456,32 +537,34 @@ def test_unreadable_span(stream: io.StringIO) -> None:
     formats: tuple[ConsoleFormat, ...] = ("tree", "json")
     for format in formats:
         console = sender(stream, format)
-        assert send(console, Odd("x"), root("good")) == [Verdict.DELIVERED]
+        assert send(console, Odd("x"), root("good")) == [Verdict.HELD]
         assert console.flush(1)
         assert "<unreadable Odd>" in stream.getvalue()
         assert "good" in stream.getvalue()
 
 
 def test_trace_that_cannot_be_drawn(stream: io.StringIO) -> None:
-    """A trace whose drawing fails costs no other trace; it is named, and `flush` says False."""
+    """A trace whose drawing fails costs no other trace; it is named, and has failed."""
     console = sender(stream)
+    books = Books(console)
     (batch,) = console.encode([root("before"), root("odd"), root("after")])
     assert isinstance(batch.payload, tuple)
     before, odd, after = batch.payload
     odd = odd._replace(name=b"odd")
     console.send(Batch((before, odd, after), 3, 1), 1)
 
-    assert not console.flush(1)
+    assert console.flush(1)
 
+    assert (books.delivered, books.failed) == (2, 1)
     assert "a trace cannot be drawn (" in stream.getvalue()
     assert "before" in stream.getvalue()
     assert "after" in stream.getvalue()
-    assert console.flush(1)
 
 
 def test_very_large_trace(stream: io.StringIO) -> None:
     """A trace of very many spans is written in part, with the number of the rest."""
     console = sender(stream)
+    books = Books(console)
     parent = root()
     count = 20_000
     for _ in range(count // 500):
@@ -490,6 +573,7 @@ def test_very_large_trace(stream: io.StringIO) -> None:
 
     assert console.flush(LONG_S)
 
+    assert (books.delivered, books.failed) == (count + 1, 0)
     lines = stream.getvalue().splitlines()
     assert len(lines) == 1_002
     assert lines[1].startswith("root ")
@@ -523,7 +607,7 @@ def test_forked_child_writes_nothing_of_its_parent() -> None:
         "if not pid:\n"
         "    send('child')\n"
         "if pid: os.waitpid(pid, 0)\n"
-        "console.close()\n"
+        "console.flush(1)\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=LONG_S
@@ -568,6 +652,6 @@ def test_failures_while_idle_are_logged_once(
     console = sender(closed_stream(), "tree", clock)
     for _ in range(100):
         console._held.add([SpanRecord(1, 1, None, "x")], clock())
-        assert not console.flush(1)
+        assert console.flush(1)
 
     assert [record.levelno for record in caplog.records] == [logging.WARNING]

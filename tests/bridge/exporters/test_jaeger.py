@@ -189,6 +189,9 @@ class Counting(Pipeline):
     def stats(self) -> Stats:
         return self.read()
 
+    def settle(self, delivered: int, failed: int) -> None:
+        raise NotImplementedError
+
     def meanwhile(self) -> float:
         return 1.0
 
