@@ -178,7 +178,7 @@ def _error(response: httpx.Response) -> ApiError:
     if not isinstance(message, str) or not message.strip():
         message = f"{response.status_code} {response.reason_phrase}"
     data = answer.get("data") if isinstance(answer, dict) else None
-    # InfluxDB sends a list of lines, or the only one when it kept none.
+    # This server sends a list of lines; InfluxDB, if it kept none, only the first.
     entries = data if isinstance(data, list) else [data] if isinstance(data, dict) else []
     lines = [_refused(entry) for entry in entries]
     if lines:

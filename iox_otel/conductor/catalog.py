@@ -116,22 +116,29 @@ class Database:
         self._lock = Lock()
 
     def write(
-        self, points: Iterable[Point], *, accept_partial: bool, recorder: SpanRecorder
+        self,
+        points: Iterable[Point],
+        *,
+        refused: Sequence[LineError] = (),
+        accept_partial: bool,
+        recorder: SpanRecorder,
     ) -> list[LineError]:
         """Put *points* into their tables, making and widening tables as needed.
 
         Args:
             points: in the order they were written in.
-            accept_partial: whether to keep the good points if some do not fit.
+            refused: lines of the same write that are no points.
+            accept_partial: whether to keep the good points if there are bad ones.
             recorder: gets a child span "append" for each table.
 
         Returns:
-            The points that did not fit the tables' columns. With accept_partial false and any of
-            these, nothing was written at all.
+            *refused*, and the points that did not fit the tables' columns. With accept_partial
+            false and any of these, nothing was written at all.
         """
         with self._lock:
             admission = _Admission(self._tables)
-            errors = [error for point in points if (error := admission.admit(point))]
+            errors = [*refused]
+            errors += [error for point in points if (error := admission.admit(point))]
             if accept_partial or not errors:
                 for name, admitted in admission.points.items():
                     self._append(name, admission.columns[name], admitted, recorder)

@@ -42,10 +42,11 @@ class PartialWriteError(ApiError):
 
 
 class RefusedWriteError(ApiError):
-    """A line could not be taken, so nothing was written."""
+    """Some lines could not be taken, so nothing was written."""
 
-    def __init__(self, error: LineError) -> None:
-        super().__init__("parsing failed for write_lp endpoint", data=error._asdict())
+    def __init__(self, errors: Sequence[LineError]) -> None:
+        data = [error._asdict() for error in errors]
+        super().__init__("parsing failed for write_lp endpoint", data=data)
 
 
 class WriteGivenUpError(Exception):
@@ -145,13 +146,13 @@ def write(
     points, errors = _parse(text, precision, recorder, given_up)
     if not points and not errors:
         raise BadRequestError("incoming write was empty")
-    if accept_partial or not errors:
-        going_on = _until(given_up, points)
-        errors += database.write(going_on, accept_partial=accept_partial, recorder=recorder)
+    errors = database.write(
+        _until(given_up, points), refused=errors, accept_partial=accept_partial, recorder=recorder
+    )
     errors.sort(key=lambda error: error.line_number)
     _logger.info("write to %s: %d lines, %d bad", database.name, len(points), len(errors))
     if errors and not accept_partial:
-        raise RefusedWriteError(errors[0])
+        raise RefusedWriteError(errors)
     if errors:
         raise PartialWriteError(errors)
 

@@ -123,7 +123,7 @@ def test_nothing_is_kept_unless_partial_writes_are_accepted(
 
     assert (ran.returncode, ran.stdout) == (1, "0 Lines OK\n")
     *lines, last = ran.stderr.splitlines()
-    assert lines and all(line.startswith("stdin:") for line in lines)
+    assert [line.split(": ")[0] for line in lines] == ["stdin:5", "stdin:6"]
     assert last == "Error writing: 5 lines refused, 0 kept"
 
 
