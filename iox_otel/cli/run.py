@@ -57,7 +57,9 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="NUMBER",
     help="Tells servers of one service apart, 1 to 4294967295.  [INFLUXDB_IOX_ID]",
 )
-@click.option("-v", "--verbose", count=True, help="Log more; -vv logs most.")
+@click.option(
+    "-v", "--verbose", count=True, help="Log more; -vv in detail, -vvv what libraries do, too."
+)
 @trace_options
 def run(http_bind: str, server_id: str | None, verbose: int, **flags: str | None) -> None:
     """Run the server. Its data is in memory only.

@@ -8,13 +8,15 @@ import time
 
 from iox_otel import Span, SpanContext, current
 
-_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
-_QUIET = ("asyncio", "httpcore", "httpx", "urllib3", "grpc")
-"""Other people's loggers, whose debug lines say nothing of the server's own work."""
+_LEVELS = (logging.WARNING, logging.INFO, logging.INFO, logging.DEBUG)
+_OWN_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG, logging.DEBUG)
+_OWN = ("iox_otel", "iox_otel_bridge")
 
 
 def configure_logging(verbosity: int) -> None:
-    """Log to stderr from now on: warnings, with 1 also what is done, with 2 or more all details.
+    """Log to stderr from now on: warnings, with 1 also what is done, with 2 in all detail.
+
+    From 3 on the libraries log their details, too: DataFusion alone has hundreds of lines a query.
 
     Replaces the handlers of the root logger. A line is one line, whatever is in it, but for
     tracebacks: `2026-01-31T12:00:00.123Z INFO iox_otel.conductor.query_api trace=4bf9… text`.
@@ -22,10 +24,10 @@ def configure_logging(verbosity: int) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TraceFormatter())
     handler.addFilter(add_trace_id)
-    level = _LEVELS[min(max(verbosity, 0), len(_LEVELS) - 1)]
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(level, logging.INFO))
+    step = min(max(verbosity, 0), len(_LEVELS) - 1)
+    logging.basicConfig(level=_LEVELS[step], handlers=[handler], force=True)
+    for name in _OWN:
+        logging.getLogger(name).setLevel(_OWN_LEVELS[step])
 
 
 def add_trace_id(record: logging.LogRecord) -> bool:

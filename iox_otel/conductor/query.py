@@ -37,6 +37,9 @@ class Plan(NamedTuple):
     schema: pa.Schema
     """Of the result."""
 
+    def __str__(self) -> str:
+        return self.physical.display_indent()
+
     def start(self) -> list[RecordBatchStream]:
         """Start to run it: return the stream of each partition."""
         count = self.physical.partition_count

@@ -57,6 +57,7 @@ class QueryApi:
             database = self._catalog.get(name)
             _logger.info("query to %s: %r", name, sql)
             plan = await asyncio.to_thread(_plan, database, sql, values, recorder)
+            _logger.debug("plan: %s", plan)
             execution = await self._execute(plan, recorder)
         try:
             pieces = _pieces(execution, _encoder(form, plan.schema))

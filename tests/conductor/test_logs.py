@@ -19,7 +19,10 @@ def logging_as_before() -> Iterator[None]:
     handlers, level = root.handlers[:], root.level
     root.handlers = []
     yield
-    root.handlers, root.level = handlers, level
+    root.handlers = handlers
+    root.setLevel(level)
+    for name in ("iox_otel", "iox_otel_bridge"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def line(message: str, *, exc_info: bool = False) -> str:
@@ -67,17 +70,28 @@ def test_tracebacks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verbosity", "levels"),
-    [(0, "warning"), (1, "info warning"), (2, "debug info warning"), (7, "debug info warning")],
+    ("verbosity", "own", "foreign"),
+    [
+        (0, "warning", "warning"),
+        (1, "info warning", "info warning"),
+        (2, "debug info warning", "info warning"),
+        (3, "debug info warning", "debug info warning"),
+        (7, "debug info warning", "debug info warning"),
+    ],
 )
-def test_verbosity(verbosity: int, levels: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each -v lets one more level through, to stderr."""
+def test_verbosity(
+    verbosity: int, own: str, foreign: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each -v lets more through to stderr, the details of libraries last."""
     configure_logging(verbosity)
-    logger = logging.getLogger("iox_otel.test")
 
-    for level in ("debug", "info", "warning"):
-        getattr(logger, level)("as %s", level)
-
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert [said.split()[-1] for said in err.splitlines()] == levels.split()
+    for name, levels in (
+        ("iox_otel.test", own),
+        ("iox_otel_bridge.test", own),
+        ("datafusion.test", foreign),
+    ):
+        for level in ("debug", "info", "warning"):
+            getattr(logging.getLogger(name), level)("as %s", level)
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert [said.split()[-1] for said in err.splitlines()] == levels.split()

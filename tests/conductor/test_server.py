@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from iox_otel.conductor.logs import configure_logging
 from iox_otel.conductor.server import serve
 from iox_otel.testing import CapturingTraceCollector
 
-configure_logging(1)
+configure_logging(int(sys.argv[1]))
 collector = CapturingTraceCollector()
 app = create_app(collector=collector)
 serve(app, host="127.0.0.1", port=0, on_ready=lambda url: print(url, flush=True))
@@ -42,11 +43,11 @@ print(json.dumps([[s.name, s.status.name, [e.msg for e in s.events]] for s in co
 class Server:
     """A server process, with a database "db" and a client."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, verbosity: int) -> None:
         self._log = log
         with log.open("w") as stderr:
             self.process = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", SCRIPT],
+                [sys.executable, "-W", "error", "-c", SCRIPT, str(verbosity)],
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 text=True,
@@ -71,14 +72,22 @@ class Server:
         return self._log.read_text()
 
 
+@contextmanager
+def running(log: Path, *, verbosity: int = 1) -> Iterator[Server]:
+    server = Server(log, verbosity)
+    try:
+        yield server
+    finally:
+        server.client.close()
+        if server.process.poll() is None:
+            server.process.kill()
+        server.process.communicate()
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "log")
-    yield server
-    server.client.close()
-    if server.process.poll() is None:
-        server.process.kill()
-    server.process.communicate()
+    with running(tmp_path / "log") as server:
+        yield server
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -225,6 +234,17 @@ def test_log_lines_have_the_trace(server: Server) -> None:
     (untraced,) = [line for line in lines if "query to db: 'select 2'" in line]
     assert " trace=4bf92f3577b34da6a3ce929d0e0e4736 " in traced
     assert "trace=" not in untraced
+
+
+def test_details_in_the_log(tmp_path: Path) -> None:
+    """With -vv the log has the plan of a query, and nothing of what its libraries did."""
+    with running(tmp_path / "log", verbosity=2) as server:
+        server.client.get("/api/v3/query_sql", params=query("select 1 as one"))
+        server.end()
+
+        lines = [line for line in server.log.splitlines() if " DEBUG " in line]
+        assert any("plan: ProjectionExec: expr=[1 as one]\\n" in line for line in lines)
+        assert all(line.split()[2].startswith("iox_otel") for line in lines)
 
 
 def test_a_body_that_is_too_long(server: Server) -> None:
