@@ -28,6 +28,24 @@ def test_error_is_what_the_work_raises() -> None:
         Attempt(fail).result(LONG_S)
 
 
+def test_meanwhile() -> None:
+    """While the work goes on something else is done, again and again, for no longer than it."""
+    release = threading.Event()
+    calls = 0
+
+    def meanwhile() -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            release.set()
+        return 0.0 if calls < 3 else LONG_S
+
+    assert Attempt(lambda: release.wait(LONG_S)).result(LONG_S, meanwhile)
+    assert calls == 3
+    with pytest.raises(GivenUp, match="no answer"):
+        Attempt(lambda: threading.Event().wait(1)).result(0.05, lambda: 0.01)
+
+
 def test_deadline() -> None:
     """When the time is over the work is left behind, and ends by itself."""
     release = threading.Event()

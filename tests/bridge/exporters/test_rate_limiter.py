@@ -52,6 +52,19 @@ def test_messages_are_spaced_evenly() -> None:
     assert clock.waits == [0.25] * 4
 
 
+def test_a_wait_goes_in_steps_if_there_is_something_to_do_meanwhile() -> None:
+    """It is called before each step, says how long that is, and changes nothing about the end."""
+    clock = Clock()
+    limiter = clock.limiter(1)
+    limiter.acquire(0.0)
+    pauses_s = [0.0, 0.25, 0.5, 10.0]
+
+    assert limiter.acquire(1.0, lambda: pauses_s.pop(0)) == 0.0
+
+    assert clock.waits == [0.0, 0.25, 0.5, 0.25]
+    assert pauses_s == []
+
+
 def test_idle_time_is_not_saved_up() -> None:
     """After a pause there is no burst: the second message waits as ever."""
     clock = Clock()

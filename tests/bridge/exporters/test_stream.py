@@ -72,6 +72,28 @@ def test_pipe(pipe: Pipe) -> None:
     assert not writer.pending
 
 
+def test_meanwhile(pipe: Pipe) -> None:
+    """While a write waits for a reader something else is done, here the reading."""
+    writer = StreamWriter(pipe.stream)
+    filled = pipe.fill()
+    calls = 0
+
+    def meanwhile() -> float:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            pipe.read(filled)
+        return 0.0
+
+    writer.meanwhile = meanwhile
+    writer.write("text\n", LONG_S)
+
+    assert calls >= 3
+    assert not writer.pending
+    assert (writer.written_bytes, writer.accepted_bytes) == (5, 5)
+    assert pipe.read(5) == b"text\n"
+
+
 def test_pipe_that_nobody_reads(pipe: Pipe) -> None:
     """A full pipe holds nobody up; what it did not take is written, once, when it is read again."""
     writer = StreamWriter(pipe.stream)
@@ -82,8 +104,10 @@ def test_pipe_that_nobody_reads(pipe: Pipe) -> None:
 
     assert writer.pending
     assert not writer.drain(0.01)
+    assert (writer.written_bytes, writer.accepted_bytes) == (0, 8)
     pipe.read(filled)
     assert writer.drain(LONG_S)
+    assert writer.written_bytes == 8
     assert pipe.read(8) == b"one\ntwo\n"
     assert not writer.pending
 
