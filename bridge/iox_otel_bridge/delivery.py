@@ -105,6 +105,8 @@ class Delivery:
         if not self.sending or excess < 0:
             return MEANWHILE_S
         if not backlog.fits():
+            if backlog.closed:  # there will be no more of them, and perhaps time for all
+                return MEANWHILE_S
             backlog.shut_door()
         if backlog.bytes_full:
             backlog.drop_newest(excess)

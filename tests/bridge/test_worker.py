@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from iox_otel import Span
 from iox_otel_bridge import delivery, endings, notices, worker
+from iox_otel_bridge.backlog import Backlog
 from iox_otel_bridge.processor import BridgeProcessor
 from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Stats, Verdict
 
@@ -284,6 +285,22 @@ def test_what_waits_behind_a_send_is_encoded_and_bounded_in_bytes() -> None:
         wire.gate.set()
         assert not processor.shutdown(timeout_s=5)
         assert wire.delivered == ["first", *map(str, range(stats.queued - 1))]
+
+
+def test_a_shutdown_has_the_time_to_deliver_what_does_not_fit_encoded() -> None:
+    """Once no more can come, spans wait as they are for room, instead of being dropped."""
+    for closed, kept in [(True, 9), (False, 2)]:
+        backlog = Backlog(100, SPAN_BYTES)
+        unsent = delivery.Delivery(Wire, backlog, notices.Notices("test"), Wire(), max_batch_size=2)
+        backlog.inbox.extend(Span.root("span", None) for _ in range(10))
+        backlog.take(1)
+        backlog.put([Batch(("span",), 1, SPAN_BYTES)], failed=0)
+        if closed:
+            backlog.close()
+        unsent.sending = True
+        assert unsent.meanwhile() > 0
+        assert len(backlog.inbox) == kept
+        assert backlog.stats() == Stats(10, 0, 9 - kept, 0, 0, 1 + kept)
 
 
 def test_what_waits_behind_many_short_sends_is_encoded() -> None:
