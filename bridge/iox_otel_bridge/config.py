@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from .setting_types import (
     otel_endpoint,
     readable_file,
     seconds,
+    shown,
     text,
     whole_number,
 )
@@ -22,6 +24,7 @@ from .settings import SETTINGS, Settings, check_endpoint, check_together
 if TYPE_CHECKING:
     from .tracing import Tracing
 
+_logger = logging.getLogger("iox_otel")
 _server_id = whole_number(1, (1 << 32) - 1)
 _otel_protocol = one_of("grpc", "http/protobuf")
 
@@ -86,7 +89,10 @@ class TracingConfig(Settings):
             _fall_back_on_otel(values, sources, environ)
         check_together(values, {setting.name: setting.variable for setting in SETTINGS} | sources)
         if environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            if values["exporter"] != "none":
+                _logger.warning("OTEL_SDK_DISABLED=true turns %s off", values["exporter"])
             values["exporter"] = "none"
+        _warn_of_strangers(environ)
         attributes = attributes_of(environ)
         if default_service_name is not None:
             attributes.setdefault("service.name", default_service_name)
@@ -158,6 +164,18 @@ def _fall_back_on_otel(
         variable, given = _first(environ, f"OTEL_EXPORTER_OTLP{{}}_{file}")
         if given:
             checked(readable_file, given, variable)
+
+
+def _warn_of_strangers(environ: Mapping[str, str]) -> None:
+    """Log variables that look like ours and are not: a typing error would go unnoticed."""
+    known = {setting.variable for setting in SETTINGS}
+    for name in sorted(environ):
+        if name.startswith("TRACES_") and name not in known:
+            from difflib import get_close_matches  # rarely needed
+
+            likely = get_close_matches(name, known, n=1)
+            hint = f", did you mean {likely[0]}?" if likely else ""
+            _logger.warning("there is no setting %s%s", shown(name)[1:-1], hint)
 
 
 def _first(environ: Mapping[str, str], pattern: str) -> tuple[str, str]:

@@ -277,3 +277,21 @@ def test_configuration_is_frozen() -> None:
     assert config.resource_attributes == {"a": "b"} == config.tags
     with pytest.raises(AttributeError):
         config.exporter = "jaeger"  # type: ignore[misc]
+
+
+def test_a_variable_that_is_none_of_ours_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A typing error in a name shows in the log, with the name that was likely meant."""
+    config = TracingConfig.from_env(environ={"TRACES_EXPORTR": "console", "TRACES_QUEUE_SIZE": "1"})
+
+    assert config.exporters == ()
+    assert caplog.messages == ["there is no setting TRACES_EXPORTR, did you mean TRACES_EXPORTER?"]
+
+
+def test_what_turns_tracing_off_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """An operator who chose an exporter learns why nothing arrives."""
+    for exporter in ("console", "none"):
+        TracingConfig.from_env(
+            environ={"OTEL_SDK_DISABLED": "true", "TRACES_EXPORTER": exporter},
+        )
+
+    assert caplog.messages == ["OTEL_SDK_DISABLED=true turns console off"]

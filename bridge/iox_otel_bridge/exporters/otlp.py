@@ -127,7 +127,7 @@ class OtlpGrpcSender(OtlpSender):
     ) -> None:
         super().__init__(resource, max_batch_bytes)
         self._exporter = grpc_exporter(endpoint, headers)
-        self.endpoint = self._exporter.target
+        self.endpoint = self._exporter.url
         self._timeout_s = self._exporter.timeout_s
         self._redact = Redactor(self._exporter.sent_headers)
         self._call: _Call | None = None

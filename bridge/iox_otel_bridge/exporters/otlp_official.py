@@ -54,6 +54,11 @@ class GrpcExporter(OfficialGrpcExporter):
         return str(self._endpoint)
 
     @property
+    def url(self) -> str:
+        """The target, and whether there is TLS on the way: `https://localhost:4317`."""
+        return f"{'http' if self._insecure else 'https'}://{self.target}"
+
+    @property
     def timeout_s(self) -> float:
         """OTEL_EXPORTER_OTLP_TIMEOUT."""
         return float(self._timeout)

@@ -458,9 +458,10 @@ def test_secrets_stay_out_of_sight(
 ) -> None:
     """A receiver that repeats a header does not bring it into the log, nor does the sender."""
     caplog.set_level(logging.DEBUG)
-    monkeypatch.setenv(
-        "OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter22,broken:hunter22"
-    )
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "broken:hunter22")
+    with pytest.raises(ValueError, match="OTEL_EXPORTER_OTLP_HEADERS is not") as caught:
+        receiver.sender()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20hunter22")
     sender = receiver.sender()
     receiver.refuse("bad token hunter22 in\n'Bearer hunter22'")
     outcome = sender.send(batch_of(sender), LONG_S)
@@ -468,7 +469,7 @@ def test_secrets_stay_out_of_sight(
 
     assert outcome.verdict is Verdict.FATAL
     assert "bad token *** in '***'" in outcome.detail
-    for text in (repr(sender), outcome.detail, caplog.text):
+    for text in (repr(sender), outcome.detail, caplog.text, str(caught.value)):
         assert "hunter22" not in text
 
 

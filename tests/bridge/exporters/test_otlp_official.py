@@ -122,6 +122,7 @@ def test_grpc_with_or_without_tls(
     exporter = grpc_exporter(endpoint, None)
 
     assert (exporter.target, exporter._insecure) == expected
+    assert exporter.url == f"{'http' if expected[1] else 'https'}://{expected[0]}"
 
 
 @pytest.mark.parametrize("make", [grpc_exporter, http_exporter])
