@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
 
 DEFAULT_SERVICE_NAME = "iox-conductor"
 DEFAULT_BIND = "127.0.0.1:8080"
-FLUSH_S = 0.8
-"""How long spans are tried to deliver after the last request, so that the end takes no 2 s in all:
-requests that still run have had up to one of them."""
+END_S = 1.6
+"""So long after the signal to end, spans are no longer tried to deliver: it is over within 2 s."""
+LEAST_FLUSH_S = 0.3
+"""So long they are tried in any case, however long the last requests took to end."""
 
 _EXTRA = ("datafusion", "httpx", "line_protocol_parser", "pyarrow", "uvicorn")
 _BIND = re.compile(
@@ -73,8 +76,9 @@ def run(http_bind: str, server_id: str | None, verbose: int, **flags: str | None
     create_app, serve, configure_logging = _server()
     configure_logging(verbose)
     tracing = config.build()
+    end_s = None
     try:
-        serve(
+        asked_s = serve(
             create_app(
                 collector=tracing.collector,
                 header_parser=tracing.header_parser,
@@ -84,12 +88,26 @@ def run(http_bind: str, server_id: str | None, verbose: int, **flags: str | None
             port=port,
             on_ready=lambda url: _say_ready(url, tracing),
         )
+        end_s = asked_s + END_S
     except OSError as exc:
         raise Failure(f"Error: {exc}") from None
     finally:
-        delivered = tracing.shutdown(timeout_s=FLUSH_S)
+        left_s = 0.0 if end_s is None else end_s - time.monotonic()
+        delivered = tracing.shutdown(timeout_s=max(left_s, LEAST_FLUSH_S))
         if tracing.collector is not None and (verbose or not delivered):
             _tell(stats_line(tracing.stats()))
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """End the process here and now, with all done.
+
+    Threads may still be within DataFusion, from which they would return into an interpreter that is
+    no longer there.
+    """
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    os._exit(0)
 
 
 def stats_line(stats: dict[str, Stats]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import io
 import json
@@ -14,6 +13,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from .errors import BadRequestError, BodyTooLargeError, UnsupportedMediaTypeError
+from .threads import in_thread
 
 _DISCARD_FACTOR = 4
 """So many times the limit is read, and dropped, before a client is told that it sent too much: one
@@ -34,7 +34,7 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     body = await _read(request, max_bytes)
     if not encoding.endswith("gzip"):
         return body
-    return await asyncio.to_thread(_unzip, body, max_bytes)
+    return await in_thread(_unzip, body, max_bytes)
 
 
 async def _read(request: Request, max_bytes: int) -> bytes:

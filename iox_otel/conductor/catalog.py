@@ -8,11 +8,10 @@ from threading import Lock
 
 import pyarrow as pa
 
-from iox_otel import SpanRecorder
-
 from .columns import TIME, ColumnType, field_type
 from .errors import ApiError
 from .lineprotocol import LineError, Point
+from .recorders import Recorder
 from .table import Table
 
 MAX_NAME_CHARS = 64
@@ -121,7 +120,7 @@ class Database:
         *,
         refused: Sequence[LineError] = (),
         accept_partial: bool,
-        recorder: SpanRecorder,
+        recorder: Recorder,
     ) -> list[LineError]:
         """Put *points* into their tables, making and widening tables as needed.
 
@@ -149,7 +148,7 @@ class Database:
         name: str,
         columns: Mapping[str, ColumnType],
         points: Sequence[Point],
-        recorder: SpanRecorder,
+        recorder: Recorder,
     ) -> None:
         with recorder.child("append") as appending:
             appending.set_metadata("table", name)

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-T = TypeVar("T")
 
-
-async def unless_disconnected(request: Request, work: Awaitable[T]) -> T:
-    """Return what *work* returns; cancel it if the client of *request* goes away first.
+@asynccontextmanager
+async def unless_disconnected(request: Request) -> AsyncIterator[None]:
+    """Cancel the block if the client of *request* goes away.
 
     The body of *request* must have been read, or be of no interest.
 
     Raises:
         ClientDisconnect: the client went away.
     """
-    working = asyncio.ensure_future(work)
-    leaving = asyncio.create_task(_disconnected(request))
+    task = asyncio.current_task()
+    assert task is not None
+    has_left = False
+
+    async def watch() -> None:
+        nonlocal has_left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        has_left = True
+        task.cancel()
+
+    watching = asyncio.create_task(watch())
     try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        yield
+    except asyncio.CancelledError:
+        if has_left and task.uncancel() == 0:  # else the server gives the request up as well
+            raise ClientDisconnect from None
+        raise
     finally:
-        leaving.cancel()
-        working.cancel()
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
+        watching.cancel()

@@ -21,6 +21,7 @@ from iox_otel._report import report
 from .errors import ApiError
 from .partitions import MergedStream, query_error
 from .query_tracing import export_operators
+from .recorders import Recorder
 from .sql_limits import check_chains
 
 CATALOG = "public"
@@ -51,7 +52,7 @@ def plan_query(
     sql: str,
     *,
     parameters: Mapping[str, Any] | None = None,
-    recorder: SpanRecorder,
+    recorder: Recorder,
 ) -> Plan:
     """Plan *sql*, one statement that only reads. Blocks: for another thread.
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -21,12 +21,20 @@ from .encoders import Encoder
 from .errors import BadRequestError
 from .formats import Format, choose_format
 from .query import Execution, Plan, plan_query
-from .recorders import request_recorder
+from .recorders import lend, request_recorder
+from .threads import Threads, in_thread
 
 _logger = logging.getLogger(__name__)
 
 _MAX_RECORDED_CHARS = 16_384
 """Of a query, so much is kept on its span."""
+
+MAX_PLANNING = max(4, os.cpu_count() or 1)
+"""So many queries are planned at the same time. DataFusion computes constants while it plans, which
+may take long and cannot be interrupted: such queries hold up each other, and nothing else."""
+
+PLANNING_PATIENCE_S = 5.0
+"""A query waits so long for others to be planned; then its client is told to come again."""
 
 
 class QueryApi:
@@ -44,6 +52,7 @@ class QueryApi:
         self._catalog = catalog
         self._max_request_bytes = max_request_bytes
         self._per_partition_tracing = per_partition_tracing
+        self._planning = Threads(MAX_PLANNING, patience_s=PLANNING_PATIENCE_S, name="planning")
 
     async def query_sql(self, request: Request) -> Response:
         """Answer the query `q` to the database `db`, in the form `format`, with `params`."""
@@ -56,21 +65,25 @@ class QueryApi:
             values = _placeholder_values(parameters.get("params"))
             database = self._catalog.get(name)
             _logger.info("query to %s: %r", name, sql)
-            plan = await asyncio.to_thread(_plan, database, sql, values, recorder)
-            _logger.debug("plan: %s", plan)
-            execution = await self._execute(plan, recorder)
-        try:
-            pieces = _pieces(execution, _encoder(form, plan.schema))
-            first = await unless_disconnected(request, anext(pieces))
-        except BaseException:
-            execution.close()
-            raise
-        return _RowsResponse(execution, first, pieces, form.content_type)
+            async with unless_disconnected(request):
+                plan = await self._plan(database, sql, values, recorder)
+                execution = await self._execute(plan, recorder)
+                return await _answer(execution, plan.schema, form)
+
+    async def _plan(
+        self, database: Database, sql: str, values: Mapping[str, Any], recorder: SpanRecorder
+    ) -> Plan:
+        with lend(recorder) as lent:
+            plan = await self._planning.run(
+                plan_query, database.snapshot, sql, parameters=values, recorder=lent
+            )
+        _logger.debug("plan: %s", plan)
+        return plan
 
     async def _execute(self, plan: Plan, recorder: SpanRecorder) -> Execution:
         executing = recorder.child("execute_stream_partitioned")
         try:
-            streams = await asyncio.to_thread(plan.start)
+            streams = await self._planning.run(plan.start)
         except BaseException as error:
             executing.exception(error)
             executing.finish()
@@ -84,8 +97,14 @@ class QueryApi:
         )
 
 
-def _plan(database: Database, sql: str, values: Mapping[str, Any], recorder: SpanRecorder) -> Plan:
-    return plan_query(database.snapshot, sql, parameters=values, recorder=recorder)
+async def _answer(execution: Execution, schema: pa.Schema, form: Format) -> Response:
+    try:
+        pieces = _pieces(execution, _encoder(form, schema))
+        first = await anext(pieces)
+    except BaseException:
+        execution.close()
+        raise
+    return _RowsResponse(execution, first, pieces, form.content_type)
 
 
 def _encoder(form: Format, schema: pa.Schema) -> Encoder:
@@ -126,10 +145,10 @@ async def _chain(first: bytes, others: AsyncIterator[bytes]) -> AsyncIterator[by
 
 async def _pieces(execution: Execution, encoder: Encoder) -> AsyncIterator[bytes]:
     async for batch in execution:
-        if piece := await asyncio.to_thread(encoder.encode, batch):
+        if piece := await in_thread(encoder.encode, batch):
             yield piece
     execution.close()  # its spans end before the request's does
-    yield await asyncio.to_thread(encoder.finish)
+    yield await in_thread(encoder.finish)
 
 
 def _optional(parameters: Mapping[str, Any], name: str) -> str | None:

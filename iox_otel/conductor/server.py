@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import math
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -37,8 +39,8 @@ class PortInUseError(ListenError):
     """Somebody else listens there; the reason names the flag that chooses another address."""
 
 
-def serve(app: ASGIApp, *, host: str, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve *app* over HTTP until SIGINT or SIGTERM, then return.
+def serve(app: ASGIApp, *, host: str, port: int, on_ready: Callable[[str], None]) -> float:
+    """Serve *app* over HTTP until SIGINT or SIGTERM, then return the monotonic time of the signal.
 
     It returns within a second of the signal: idle connections are closed at once, requests that
     run have `GRACE_S` seconds to end before they are cancelled, and a second signal cancels them at
@@ -67,7 +69,9 @@ def serve(app: ASGIApp, *, host: str, port: int, on_ready: Callable[[str], None]
             timeout_graceful_shutdown=GRACE_S,  # type: ignore[arg-type]  # seconds to wait for
         )
         url = _url(host, listener.getsockname()[1])
-        _Server(config, ready=lambda: on_ready(url)).run([listener])
+        server = _Server(config, ready=lambda: on_ready(url))
+        server.run([listener])
+        return server.asked_s
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -133,6 +137,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self.asked_s = math.nan
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -151,5 +156,8 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self.force_exit = self.should_exit
-        self.should_exit = True
+        if self.should_exit:
+            self.force_exit = True
+        else:
+            self.asked_s = time.monotonic()
+            self.should_exit = True

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from threading import Event
 from typing import TypeVar
 
 from starlette.requests import Request
@@ -18,7 +16,8 @@ from .bodies import decode_utf8, read_body, require
 from .catalog import Catalog, Database
 from .errors import ApiError, BadRequestError
 from .lineprotocol import PRECISIONS, LineError, Point, Precision, parse
-from .recorders import request_recorder
+from .recorders import LentRecorder, lend, request_recorder
+from .threads import in_thread
 
 _logger = logging.getLogger(__name__)
 
@@ -102,19 +101,15 @@ class WriteApi:
         target = self._catalog.get(database)
         body = await read_body(request, max_bytes=self._max_request_bytes)
         recorder.set_metadata("bytes", len(body))
-        given_up = Event()
-        try:
-            await asyncio.to_thread(
+        with lend(recorder) as lent:
+            await in_thread(
                 write,
                 target,
                 decode_utf8(body),
                 precision=precision,
                 accept_partial=accept_partial,
-                recorder=recorder,
-                given_up=given_up,
+                recorder=lent,
             )
-        finally:
-            given_up.set()
         return Response(status_code=204)
 
 
@@ -124,8 +119,7 @@ def write(
     *,
     precision: Precision,
     accept_partial: bool,
-    recorder: SpanRecorder,
-    given_up: Event,
+    recorder: LentRecorder,
 ) -> None:
     """Write *text*, line protocol, to *database*. Blocks: for another thread.
 
@@ -134,20 +128,23 @@ def write(
         text: any number of lines.
         precision: the unit of its timestamps; lines without one are of this moment.
         accept_partial: whether the good lines are kept if there are bad ones.
-        recorder: gets the children "parse" and, for each table, "append".
-        given_up: set by another thread to give the write up, if it is not yet being applied.
+        recorder: gets the children "parse" and, for each table, "append". Taking it back gives the
+            write up, if it is not yet being applied.
 
     Raises:
-        WriteGivenUpError: *given_up* was set; nothing was written.
+        WriteGivenUpError: it was given up; nothing was written.
         BadRequestError: there are no lines.
         PartialWriteError: there are bad lines; the good ones were written.
         RefusedWriteError: likewise, but nothing was written.
     """
-    points, errors = _parse(text, precision, recorder, given_up)
+    points, errors = _parse(text, precision, recorder)
     if not points and not errors:
         raise BadRequestError("incoming write was empty")
     errors = database.write(
-        _until(given_up, points), refused=errors, accept_partial=accept_partial, recorder=recorder
+        _until_given_up(recorder, points),
+        refused=errors,
+        accept_partial=accept_partial,
+        recorder=recorder,
     )
     errors.sort(key=lambda error: error.line_number)
     _logger.info("write to %s: %d lines, %d bad", database.name, len(points), len(errors))
@@ -158,12 +155,13 @@ def write(
 
 
 def _parse(
-    text: str, precision: Precision, recorder: SpanRecorder, given_up: Event
+    text: str, precision: Precision, recorder: LentRecorder
 ) -> tuple[list[Point], list[LineError]]:
     points: list[Point] = []
     errors: list[LineError] = []
     with recorder.child("parse") as parsing:
-        for line in _until(given_up, parse(text, precision=precision, now_ns=time.time_ns())):
+        lines = parse(text, precision=precision, now_ns=time.time_ns())
+        for line in _until_given_up(recorder, lines):
             if isinstance(line, Point):
                 points.append(line)
             else:
@@ -173,9 +171,9 @@ def _parse(
     return points, errors
 
 
-def _until(given_up: Event, items: Iterable[_T]) -> Iterator[_T]:
+def _until_given_up(recorder: LentRecorder, items: Iterable[_T]) -> Iterator[_T]:
     for item in items:
-        if given_up.is_set():
+        if recorder.taken_back:
             raise WriteGivenUpError("the request was cancelled")
         yield item
 

@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from iox_otel.conductor.query_api import MAX_PLANNING
 from iox_otel.conductor.server import ListenError, PortInUseError, listen, serve
 
 SAMPLED = {"uber-trace-id": "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1"}
@@ -101,6 +103,7 @@ def query(sql: str) -> dict[str, str]:
     return {"db": "db", "q": sql, "format": "csv"}
 
 
+LONG_PLANNING = "select levenshtein(repeat('a', 150000), repeat('b', 150000))"
 ENDLESS = "select value from generate_series(1, 100000000000) as t(value)"
 
 
@@ -148,21 +151,26 @@ def swallow(server: Server, sql: str) -> None:
 
 
 def test_it_ends_while_it_writes(server: Server) -> None:
-    """A long write is given up, with all of it or nothing done, and its client told."""
+    """A long write is given up, with all of it or nothing done, its client told, and traced."""
     body = "\n".join(f"m,t={i % 99} f={i},g={i}i,h={i}u {i}" for i in range(200_000))
+    url = f"{server.url}/api/v3/write_lp?db=db"
     answers: list[httpx.Response] = []
 
     def write() -> None:
-        answers.append(httpx.post(f"{server.url}/api/v3/write_lp?db=db", content=body, timeout=10))
+        answers.append(httpx.post(url, content=body, headers=SAMPLED, timeout=10))
 
     writing = threading.Thread(target=write)
     writing.start()
     wait_until(lambda: not is_idle(server.process.pid), "busy")
-    server.end()
+    spans = server.end()
     writing.join(10)
 
     (answer,) = answers
     assert answer.status_code in (204, 503)
+    assert [name for name, _, _ in spans][-2:] == ["write_lp", "IOx http"]
+    assert "ERR" not in [status for _, status, _ in spans]
+    given_up = [name for name, _, events in spans[:-2] if events == ["cancelled"]]
+    assert (given_up in (["parse"], ["append"])) is (answer.status_code == 503)
     assert "Traceback" not in server.log
 
 
@@ -209,6 +217,28 @@ def test_a_client_that_does_not_wait(server: Server) -> None:
     spans = {name: events for name, _, events in server.end()}
     assert "cancelled" in spans["execute_stream_partitioned"]
     assert {"IOx http", "query_database_sql"} <= spans.keys()
+
+
+def test_queries_that_are_planned_for_long(server: Server) -> None:
+    """As many as may be planned at a time hold up other queries only, also when nobody waits."""
+    url = httpx.URL(f"{server.url}/api/v3/query_sql", params=query(LONG_PLANNING))
+    for count in range(1, MAX_PLANNING + 1):
+        with socket.create_connection((url.host, url.port)) as client:
+            client.sendall(b"GET %s HTTP/1.1\r\nhost: x\r\n\r\n" % url.raw_path)
+            wait_until(partial(has_begun, server, count), "planning")
+
+    written = server.client.post("/api/v3/write_lp?db=db", content="m f=1")
+    refused = server.client.get("/api/v3/query_sql", params=query("select 1"))
+
+    assert written.status_code == 204
+    assert (refused.status_code, refused.json()) == (
+        503,
+        {"error": "server is busy: too much planning at the same time"},
+    )
+
+
+def has_begun(server: Server, count: int) -> bool:
+    return server.log.count("query to db") == count
 
 
 def processor_time_s(pid: int) -> float:
