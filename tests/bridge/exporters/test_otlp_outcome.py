@@ -78,7 +78,7 @@ def test_grpc_codes(grpc_receiver: Any, by_grpc: OtlpSender, code: grpc.StatusCo
     outcome = by_grpc.send(batch_of(by_grpc), LONG_S)
 
     assert outcome.verdict is (Verdict.RETRY if code.name in RETRYABLE else Verdict.FATAL)
-    assert outcome.detail == f"{grpc_receiver.address}: {code.name}: because"
+    assert outcome.detail == f"{by_grpc.endpoint}: {code.name}: because"
     assert outcome.retry_after_s is None
 
 
@@ -150,7 +150,7 @@ def test_grpc_to_something_that_speaks_http(http_receiver: Any) -> None:
     sender.close()
 
     assert outcome.verdict is Verdict.RETRY
-    assert outcome.detail.startswith(f"{http_receiver.address}: ")
+    assert outcome.detail.startswith(f"http://{http_receiver.address}: ")
     assert outcome.detail.endswith("for HTTP: TRACES_EXPORTER_OTLP_PROTOCOL=http/protobuf)")
 
 
