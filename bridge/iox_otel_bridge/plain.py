@@ -50,8 +50,13 @@ def scalar_of(value: object) -> Scalar:
 
 
 def value_of(value: Any) -> Scalar | tuple[Scalar, ...]:
-    """Return a list or tuple as `items_of` does, all else as `scalar_of` does."""
-    return items_of(value) if issubclass(type(value), list | tuple) else scalar_of(value)
+    """Return a list or tuple as `items_of` does, all else as `scalar_of` does. Never raises."""
+    if issubclass(type(value), list | tuple):
+        try:
+            return items_of(value)
+        except Exception:  # iterating over it is not what it was
+            return text_of(value)
+    return scalar_of(value)
 
 
 def items_of(values: Sequence[object]) -> tuple[Scalar, ...]:

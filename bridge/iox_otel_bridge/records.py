@@ -39,11 +39,18 @@ def record_of(span: AnySpan, resource: Resource) -> SpanRecord:
         record = SpanRecord.of(span, service=service_of(resource))
     else:
         record = _of_readable(span)
+    record = record._replace(events=tuple(map(_timed, record.events)))
     start_ns, end_ns = record.start_ns, record.end_ns
     if start_ns is None or end_ns is None:  # unknown is shown as such
         return record._replace(start_ns=_known(start_ns), end_ns=_known(end_ns))
     start_ns, end_ns = times_of(start_ns, end_ns)
     return record._replace(start_ns=start_ns, end_ns=end_ns)
+
+
+def _timed(event: SpanEvent) -> SpanEvent:
+    if type(event.time_ns) is int:
+        return event
+    return SpanEvent(event.msg, event.metadata, time_ns=time_of(event.time_ns))
 
 
 def _known(time_ns: int | None) -> int | None:

@@ -81,7 +81,10 @@ class BridgedSpan(ReadableSpan):
 
     @cached_property
     def _kind(self) -> SpanKind:  # type: ignore[override]
-        return _KINDS.get(self._native.kind, SpanKind.INTERNAL)
+        try:
+            return _KINDS.get(self._native.kind, SpanKind.INTERNAL)
+        except TypeError:  # no number, nor anything else that has a hash
+            return SpanKind.INTERNAL
 
     @cached_property
     def _context(self) -> SpanContext:  # type: ignore[override]

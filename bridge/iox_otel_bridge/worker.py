@@ -268,11 +268,16 @@ class Worker:
     def _due(self) -> bool:
         """Return whether the inbox should be encoded now."""
         waiting = len(self.backlog.inbox)
-        if not waiting:
+        if not waiting or self._must_wait():
             return False
         if waiting >= self._max_batch_size or self._waiters or self.backlog.closed:
             return True
         return monotonic() >= self._empty_s + self._schedule_delay_s
+
+    def _must_wait(self) -> bool:
+        """Return whether what is encoded must leave first, lest spans are dropped that no others
+        will come after."""
+        return self.backlog.closed and not self.backlog.fits()
 
     def _rest(self, waiter: Waiter | None) -> None:
         """Sleep until there is something to do, without a timeout if only others can bring it."""
@@ -293,9 +298,9 @@ class Worker:
             left_s = min(left_s, self._time_left_s(waiter))
         if self.backlog.ready:
             left_s = min(left_s, self.delivery.retry_in_s())
-        if raw:
+        if raw and not self._must_wait():
             left_s = min(left_s, self._empty_s + self._schedule_delay_s - monotonic())
-        elif not self.backlog.ready:
+        elif not raw and not self.backlog.ready:
             idle_s = self.delivery.idle()
             left_s = min(left_s, math.inf if idle_s is None else max(0.001, idle_s))
         return left_s

@@ -966,10 +966,28 @@ class Keeping(Wire):
 
     def flush(self, timeout_s: float) -> bool:
         self.entered.set()
-        self.gate.wait(timeout_s)
+        self.gate.wait(5)
         self.pipeline.settle(self.held - self.held // 3, self.held // 3)
         self.held = 0
         return super().flush(timeout_s)
+
+
+def test_a_shutdown_keeps_spans_for_which_there_are_no_bytes_yet() -> None:
+    """A receiver that comes back in time gets them all: no new ones can come and want the room."""
+    wire = Wire()
+    wire.default = RETRY
+    with pipeline(wire, max_queue_bytes=10 * SPAN_BYTES, max_batch_size=8) as processor:
+        record_many(processor, 8)
+        until(lambda: "send" in wire.calls)
+        record_many(processor, 7)
+        answers: list[bool] = []
+        ending = threading.Thread(target=lambda: answers.append(processor.shutdown(timeout_s=5)))
+        ending.start()
+        until(lambda: wire.encoded == 10)  # as many as there are bytes for
+        wire.default = DELIVERED
+        ending.join()
+        assert answers == [True]
+        assert processor.stats() == Stats(15, 15, 0, 0, 0, 0)
 
 
 def test_a_flush_settles_what_a_sender_holds() -> None:

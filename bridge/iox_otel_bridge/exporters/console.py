@@ -28,7 +28,8 @@ from .stream import StreamWriter
 ConsoleFormat = Literal["auto", "tree", "json"]
 _FORMATS = ("auto", "tree", "json")
 
-_MAX_BATCH_BYTES = 256 << 10
+_MAX_BATCH_BYTES = 16 << 10
+"""Small, so that a slow reader is seen to take something."""
 _IDLE_WRITE_S = 0.2
 
 _logger = logging.getLogger("iox_otel")
@@ -76,6 +77,7 @@ class ConsoleSender(Sender):
         self._unwritten: deque[tuple[int, int]] = deque()
         self._is_broken = False
         self._is_reported = False
+        self._is_interrupted = False
         self._pid = os.getpid()
 
     def encode(self, spans: Sequence[AnySpan]) -> Iterable[Batch]:
@@ -115,7 +117,7 @@ class ConsoleSender(Sender):
 
     def send(self, batch: Batch, timeout_s: float) -> Outcome:
         """Write *batch*, or hold its spans and write the traces that are due."""
-        self._after_fork()
+        self._begin()
         deadline_s = self._clock() + timeout_s
         try:
             if not self._drain(timeout_s):
@@ -131,16 +133,16 @@ class ConsoleSender(Sender):
 
     def flush(self, timeout_s: float) -> bool:
         """Write all that is held, finished or not. True if nothing is left, written or lost."""
-        self._after_fork()
+        self._begin()
         deadline_s = self._clock() + timeout_s
         with self._contained():
             if self._drain(timeout_s):
                 self._show(self._held.take_all(), deadline_s)
-        return not (self._writer.pending or self._held.span_count)
+        return not (self._unwritten or self._held.span_count)
 
     def idle(self) -> float | None:
         """Write the traces that are due; return in how many seconds the next one will be."""
-        self._after_fork()
+        self._begin()
         now_s = self._clock()
         with self._contained():
             if self._drain(_IDLE_WRITE_S):
@@ -153,7 +155,8 @@ class ConsoleSender(Sender):
         self._writer.meanwhile = pipeline.meanwhile
 
     def interrupt(self) -> None:
-        """Make a write to a pipe that nobody reads return soon."""
+        """Make a write to a pipe that nobody reads return soon; nothing more is drawn either."""
+        self._is_interrupted = True
         self._writer.interrupt()
 
     def close(self) -> None:
@@ -171,15 +174,21 @@ class ConsoleSender(Sender):
     def _show(self, traces: Sequence[FinishedTrace], deadline_s: float) -> None:
         """Write *traces* as trees. Raises what the stream raises; the rest of them is lost then."""
         for place, trace in enumerate(traces):
+            if self._is_interrupted:  # at the end: they are counted, and `close` comes next
+                self._lose(traces[place:])
+                return
             try:
                 text, is_drawn = _drawn(trace, self._writer.stream())
                 self._write(text, trace.span_count if is_drawn else 0, deadline_s)
             except Exception:
-                rest = sum(lost.span_count for lost in traces[place:])
-                self._unwritten.append((sys.maxsize, rest))
+                self._lose(traces[place:])
                 raise
             if not is_drawn:
                 self._settle(0, trace.span_count)
+
+    def _lose(self, traces: Sequence[FinishedTrace]) -> None:
+        """Note that *traces* will not be written; `_give_up` or the pipeline's end counts them."""
+        self._unwritten.append((sys.maxsize, sum(trace.span_count for trace in traces)))
 
     def _write(self, text: str, span_count: int, deadline_s: float) -> None:
         self._writer.write(text, max(0.0, deadline_s - self._clock()))
@@ -228,8 +237,9 @@ class ConsoleSender(Sender):
         self._writer.forget()
         self._unwritten.clear()
 
-    def _after_fork(self) -> None:
-        """In a forked child, forget what is held: it is the parent's to write."""
+    def _begin(self) -> None:
+        """Forget an old interrupt, and in a forked child what is the parent's to write."""
+        self._is_interrupted = False
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._forget()

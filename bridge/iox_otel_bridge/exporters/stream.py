@@ -29,7 +29,7 @@ class StreamWriter:
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
-        self._pending = b""
+        self._pending = bytearray()  # gives up its front without copying the rest
         self.written_bytes = 0
         """How much was written so far."""
         self._is_interrupted = False
@@ -95,7 +95,7 @@ class StreamWriter:
         try:
             self._drain(time.monotonic() + timeout_s)
         except BaseException:
-            self._pending = b""
+            self._pending.clear()
             raise
         return not self._pending
 
@@ -112,10 +112,12 @@ class StreamWriter:
                 written = os.write(fd, self._piece())
             except BlockingIOError:  # somebody made it non-blocking, and was faster
                 continue
-            self._pending = self._pending[written:]
+            del self._pending[:written]
             self.written_bytes += written
+            if self._is_interrupted or time.monotonic() > deadline_s:
+                return
 
-    def _piece(self) -> bytes:
+    def _piece(self) -> bytearray:
         """Return as much as a pipe takes without blocking once it is writable, whole lines of it.
 
         So lines of other writers come between ours, not into them.
@@ -127,6 +129,8 @@ class StreamWriter:
         """Wait until *fd* can be written to; False if it cannot by then."""
         poll = select.poll()
         poll.register(fd, select.POLLOUT)
+        if poll.poll(0):
+            return True
         while True:
             pause_s = _SLICE_S if self.meanwhile is None else min(_SLICE_S, self.meanwhile())
             left_s = min(pause_s, deadline_s - time.monotonic())
@@ -141,7 +145,7 @@ class StreamWriter:
 
     def forget(self) -> None:
         """Drop what is pending."""
-        self._pending = b""
+        self._pending.clear()
 
 
 def _fd(stream: TextIO) -> int | None:

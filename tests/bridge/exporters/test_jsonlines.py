@@ -186,3 +186,15 @@ def test_any_span(name: str, metadata: dict[str, object]) -> None:
 def test_rfc3339(time_ns: int | None, expected: str | None) -> None:
     """Times keep their nanoseconds, before 1970 and until 9999."""
     assert rfc3339(time_ns) == expected
+
+
+@pytest.mark.parametrize("time_ns", [1.7e18, "soon", None, object()])
+def test_event_time_that_is_no_number_of_nanoseconds(time_ns: object) -> None:
+    """It costs neither the event nor its span."""
+    span = native()
+    event = SpanEvent("hit", {"n": 1})
+    event.time_ns = time_ns  # type: ignore[assignment]
+    span.event(event)
+
+    (shown,) = parsed(span)["events"]
+    assert (shown["name"], shown["attributes"]) == ("hit", {"n": 1})

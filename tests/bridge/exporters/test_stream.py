@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -169,6 +170,37 @@ def test_interrupt(pipe: Pipe) -> None:
     assert writer.pending
     writer.forget()
     assert writer.drain(0)
+
+
+def test_nothing_else_goes_on_while_a_stream_takes_text(tmp_path: Path) -> None:
+    """What is done while a write waits must not hold up one that does not."""
+    with (tmp_path / "out").open("w") as stream:
+        writer = StreamWriter(stream)
+        writer.meanwhile = lambda: pytest.fail("the stream was ready")
+        writer.write("x\n" * 10_000, LONG_S)
+
+        assert not writer.pending
+
+
+def test_very_large_text(tmp_path: Path) -> None:
+    """The time grows with the text, not with its square."""
+    with (tmp_path / "out").open("w") as stream:
+        writer = StreamWriter(stream)
+        writer.write("x" * 40_000_000, LONG_S)
+
+        assert not writer.pending
+        assert writer.written_bytes == 40_000_000
+
+
+def test_deadline_with_a_stream_that_takes_everything(tmp_path: Path) -> None:
+    """A write that is never held up ends in time as well, and the rest is written later."""
+    with (tmp_path / "out").open("w") as stream:
+        writer = StreamWriter(stream)
+        writer.write("x" * 1_000_000, 0.0)
+
+        assert writer.pending
+        assert writer.drain(LONG_S)
+        assert writer.written_bytes == 1_000_000
 
 
 def test_broken_pipe(pipe: Pipe) -> None:
