@@ -70,10 +70,11 @@ def list_databases(options: Options) -> None:
 def write(
     name: str, files: tuple[str, ...], precision: str, accept_partial: bool, options: Options
 ) -> None:
-    """Write line protocol from each FILE, - for stdin, into the database NAME.
+    """Write line protocol from files into a database.
 
-    It goes in several requests; a line that is refused is reported with its number in the file,
-    and the exit status is 1 then, as it is when there are no lines.
+    From each FILE, - for stdin, into the database NAME. It goes in several requests; a line
+    that is refused is reported with its number in the file, and the exit status is 1 then,
+    as it is when there are no lines.
     """
     from .write import Writer, open_sources
 

@@ -187,7 +187,7 @@ def test_write_without_a_database(conductor: Any) -> None:
 
 
 def zipped(data: bytes) -> bytes:
-    return gzip.compress(data)
+    return gzip.compress(data, mtime=0)
 
 
 @pytest.mark.parametrize(
