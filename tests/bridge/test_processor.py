@@ -303,7 +303,7 @@ def test_signal_handlers_and_finalizers_record_in_the_middle_of_recording(
             recorded += 1
             if recorded % 500 == 0:
                 processor.stats()
-                gc.collect()
+                gc.collect(0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
