@@ -100,6 +100,19 @@ def _response(path: str, status: int, error: ApiError) -> Response:
     return JSONResponse(body, status_code=status)
 
 
+class NotingSend:
+    """The `send` of a request; knows whether the response has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
+        """Pass *message* on."""
+        self.has_begun = True
+        await self._send(message)
+
+
 class InternalErrors:
     """Keeps what *app* fails with from its clients: they get a 500, the log the traceback.
 
@@ -112,20 +125,14 @@ class InternalErrors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI has it."""
-        has_begun = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
+        noting = NotingSend(send)
         try:
-            await self.app(scope, receive, send_noting)
+            await self.app(scope, receive, noting)
         except Exception:
             if scope["type"] != "http":
                 raise
             _logger.exception("%s %s failed", scope["method"], scope["path"])
-            if has_begun:
+            if noting.has_begun:
                 raise
             response = _response(scope["path"], 500, ApiError("internal error"))
             await response(scope, receive, send)

@@ -15,7 +15,9 @@ from types import FrameType
 
 import uvicorn
 from starlette.responses import JSONResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .errors import NotingSend
 
 BACKLOG = 2048
 GRACE_S = 0.5
@@ -116,17 +118,11 @@ class _Interruptible:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_begun = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal has_begun
-            has_begun = True
-            await send(message)
-
+        noting = NotingSend(send)
         try:
-            await self.app(scope, receive, send_noting)
+            await self.app(scope, receive, noting)
         except asyncio.CancelledError:
-            if not has_begun:
+            if not noting.has_begun:
                 response = JSONResponse({"error": "server is shutting down"}, status_code=503)
                 await response(scope, receive, send)
 

@@ -23,12 +23,6 @@ class Table:
         self.columns: dict[str, ColumnType] = {TIME: ColumnType.TIMESTAMP}
         self._blocks: list[_Block] = []
         self._row_of: dict[tuple[tuple[tuple[str, str], ...], int], int] = {}
-        self._row_count = 0
-
-    @property
-    def row_count(self) -> int:
-        """How many rows there are."""
-        return self._row_count
 
     @property
     def schema(self) -> pa.Schema:
@@ -48,10 +42,10 @@ class Table:
         Its columns must be there.
         """
         key = (tuple(sorted(point.tags.items())), point.time_ns)
-        row = self._row_of.setdefault(key, self._row_count)
+        row_count = len(self._row_of)
+        row = self._row_of.setdefault(key, row_count)
         block_index, index = divmod(row, BLOCK_ROWS)
-        if row == self._row_count:
-            self._row_count += 1
+        if row == row_count:
             if index == 0:
                 self._blocks.append(_Block())
             self._blocks[block_index].start_row(index, {TIME: point.time_ns, **point.tags})
