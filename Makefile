@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test lint format docs lock clean
+.PHONY: help install demo test peers test-peers lint format docs lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +24,12 @@ demo: $(STAMP) ## Run the server, write, query, and show the query's trace
 
 test: $(STAMP) ## Run all tests, warnings as errors
 	$(BIN)/python -m pytest
+
+peers: $(STAMP) ## Build a Collector and a Jaeger, fetch a Zipkin, once, into PEERS_DIR (needs Go, Java, Maven)
+	@PYTHONPATH=tests/peers $(BIN)/python -m peerkit.build
+
+test-peers: peers ## Test against them; says what is missing and ends with 3 on a machine that has not all
+	$(BIN)/python -m pytest tests/peers -m peers --timeout 600
 
 lint: $(STAMP) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
