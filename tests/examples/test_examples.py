@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
@@ -18,16 +17,12 @@ from typing import Any
 import httpx
 import pytest
 
+from peerkit.process import clean_environment
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 IOX_OTEL = str(Path(sys.executable).parent / "iox-otel")
 TIMEOUT_S = 30
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Return the environment without tracing variables of the machine's, plus *variables*."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRACES_", "OTEL_", "IOX_"))}
-    return {**kept, **variables}
 
 
 def spans_in(output: str) -> list[dict[str, Any]]:
@@ -45,7 +40,7 @@ def uvicorn(module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         server = subprocess.Popen(
             [sys.executable, "-m", "uvicorn", f"{module}:app", f"--fd={listener.fileno()}"],
             cwd=EXAMPLES,
-            env=environment(TRACES_EXPORTER="console"),
+            env=clean_environment(TRACES_EXPORTER="console"),
             pass_fds=[listener.fileno()],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -89,7 +84,7 @@ def test_a_script_is_traced() -> None:
     run = subprocess.run(
         [sys.executable, "script.py"],
         cwd=EXAMPLES,
-        env=environment(TRACES_EXPORTER="console"),
+        env=clean_environment(TRACES_EXPORTER="console"),
         capture_output=True,
         text=True,
         check=True,
@@ -106,7 +101,7 @@ def test_the_demo_shows_the_trace_of_the_query() -> None:
     run = subprocess.run(
         [sys.executable, str(EXAMPLES / "demo.py")],
         cwd=ROOT,
-        env=environment(COLUMNS="100"),
+        env=clean_environment(COLUMNS="100"),
         capture_output=True,
         text=True,
         timeout=60,

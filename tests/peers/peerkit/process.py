@@ -6,6 +6,7 @@ import os
 import random
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,25 +20,41 @@ POLL_S = 0.05
 T = TypeVar("T")
 
 
-def free_port() -> int:
-    """Return a port of loopback that is free over TCP and UDP.
+def free_port(wanted: int | None = None) -> int:
+    """Return a port of loopback that is free over TCP and UDP: *wanted* if that one is.
 
-    It lies below those that the kernel gives to clients, so it is still free when the peer that
-    had it is started again.
+    Another lies below those that the kernel gives to clients, so it is still free when the peer
+    that had it is started again.
     """
-    while True:
+    port = random.randrange(10_000, 32_000) if wanted is None else wanted
+    while not is_free(port):
         port = random.randrange(10_000, 32_000)
-        if all(_is_free(port, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM)):
-            return port
+    return port
 
 
-def _is_free(port: int, kind: socket.SocketKind) -> bool:
+def is_free(port: int) -> bool:
+    """Tell whether nobody has *port* of loopback, over TCP or UDP."""
+    return all(_can_bind(port, kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM))
+
+
+def _can_bind(port: int, kind: socket.SocketKind) -> bool:
     with socket.socket(socket.AF_INET, kind) as probe:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
         return True
+
+
+def clean_environment(**variables: str) -> dict[str, str]:
+    """Return the machine's environment without settings of tracing, our commands first on PATH.
+
+    Args:
+        variables: what is added to it.
+    """
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TRACES_", "OTEL_", "IOX_"))}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return {**kept, "PATH": path, **variables}
 
 
 def wait_for(what: str, get: Callable[[], T | None], timeout_s: float = 30) -> T:
@@ -62,7 +79,7 @@ class Process:
         command: what to run.
         folder: where it runs and its log lies.
         ready_url: answers 200 once the peer is ready.
-        environment: beside the machine's own.
+        environment: beside the machine's own, of which no setting of tracing counts.
     """
 
     def __init__(
@@ -95,7 +112,7 @@ class Process:
             self._process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
-                env={**os.environ, **self.environment},
+                env=clean_environment(**self.environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
