@@ -21,12 +21,21 @@ class Jaeger(Process):
     Args:
         folder: for its log.
         max_traces: how many it keeps; further ones evict the oldest.
+        compact_port: takes compact Thrift over UDP; if not given, a free one.
+        query_port: has the UI and the query API; if not given, a free one.
     """
 
-    def __init__(self, folder: Path, *, max_traces: int = 100_000) -> None:
-        self.compact_port, self.otlp_grpc_port, self.otlp_http_port, query, admin = (
-            free_port() for _ in range(5)
-        )
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_traces: int = 100_000,
+        compact_port: int | None = None,
+        query_port: int | None = None,
+    ) -> None:
+        self.compact_port = compact_port or free_port()
+        query = query_port or free_port()
+        self.otlp_grpc_port, self.otlp_http_port, admin = (free_port() for _ in range(3))
         self.url = f"http://127.0.0.1:{query}"
         self.otlp_grpc = f"127.0.0.1:{self.otlp_grpc_port}"
         ports = {
