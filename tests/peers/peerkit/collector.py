@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from .build import COLLECTOR
+from .metrics import metric
 from .process import Process, free_port
+from .records import records
 
 CONFIGS = Path(__file__).parents[3] / "collector"
 
@@ -60,28 +58,13 @@ class Collector(Process):
         )
 
     def file_spans(self) -> Iterator[dict[str, Any]]:
-        """Give the spans in its file, as OTLP's JSON with their `resource`; a torn line is none.
-
-        Only the last line may be torn, by a Collector that was killed while it wrote.
-        """
-        for line in self.traces_file.read_text().splitlines():
-            try:
-                batches = json.loads(line)["resourceSpans"]
-            except ValueError:
-                continue
-            for batch in batches:
+        """Give the spans in its file, as OTLP's JSON with their `resource` and `scope`."""
+        for record in records(self.traces_file.read_text()):
+            for batch in record["resourceSpans"]:
                 for scope in batch["scopeSpans"]:
                     for span in scope["spans"]:
-                        yield {**span, "resource": batch["resource"]}
+                        yield {**span, "resource": batch["resource"], "scope": scope["scope"]}
 
     def metric(self, name: str, **labels: str) -> float:
-        """Return the sum over the series of a metric of its own; 0 while it has none.
-
-        Args:
-            name: as Prometheus shows it, without `_total`.
-            labels: what a series must have to count.
-        """
-        text = httpx.get(self.metrics_url, timeout=10).raise_for_status().text
-        series = re.findall(rf"^{name}(?:_total)?(?:\{{(.*)\}})? (\S+)$", text, re.MULTILINE)
-        wanted = [f'{key}="{value}"' for key, value in labels.items()]
-        return sum(float(value) for of, value in series if all(label in of for label in wanted))
+        """Return a metric of its own, see `metrics.metric`."""
+        return metric(self.metrics_url, name, **labels)
