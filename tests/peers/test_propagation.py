@@ -28,11 +28,12 @@ front: front http (server)
         back: back http (server)
           back: look up (internal)"""
 
+STATE = "vendor=one"
 WRITE: dict[str, Callable[[SpanContext], dict[str, str]]] = {
     "jaeger": lambda ctx: {"uber-trace-id": format_jaeger_trace_context(ctx)},
     "b3": lambda ctx: {"b3": format_b3_single(ctx)},
     "b3multi": format_b3_multi,
-    "tracecontext": lambda ctx: {"traceparent": format_traceparent(ctx)},
+    "tracecontext": lambda ctx: {"traceparent": format_traceparent(ctx), "tracestate": STATE},
 }
 
 
@@ -84,7 +85,8 @@ def test_three_services_make_one_trace(
     front: str, propagators: str, jaeger: Jaeger, tmp_path: Path, compared: list[str]
 ) -> None:
     """What the first is told, sampled, debug or not sampled, holds for all three."""
-    write = WRITE[propagators.partition(",")[0]]
+    form = propagators.partition(",")[0]
+    write, state = WRITE[form], STATE if form == "tracecontext" else None
     not_sampled, sampled = (remote_context(sampled=choice) for choice in (False, True))
     debug_id = {"jaeger-debug-id": f"{front} {propagators}"}
     with three_services(front, propagators, jaeger, tmp_path) as url:
@@ -99,11 +101,11 @@ def test_three_services_make_one_trace(
     assert root(spans_continued).parent_id == f"{sampled.span_id:016x}"
     assert root(spans_started).parent_id is None
     assert root(spans_started).flags == 3  # sampled and debug
-    assert continued.json() == {"trace_id": f"{sampled.trace_id:032x}", "sampled": True}
-    assert started.json() == {"trace_id": trace_id, "sampled": True}
+    assert continued.json() == saw(sampled.trace_id, sampled=True, state=state)
+    assert started.json() == saw(int(trace_id, 16), sampled=True)
     assert started.headers["trace-id"] == trace_id
 
-    assert silent.json() == {"trace_id": f"{not_sampled.trace_id:032x}", "sampled": False}
+    assert silent.json() == saw(not_sampled.trace_id, sampled=False, state=state)
     assert "trace-id" not in silent.headers
     assert jaeger.api(f"traces/{not_sampled.trace_id:032x}") == []
     compared.append(
@@ -117,3 +119,8 @@ def remote_context(*, sampled: bool) -> SpanContext:
     return SpanContext(
         trace_id=random.randrange(1, 2**128), span_id=random.randrange(1, 2**64), sampled=sampled
     )
+
+
+def saw(trace_id: int, *, sampled: bool, state: str | None = None) -> dict[str, object]:
+    """Return what the last service answers if that context came through."""
+    return {"trace_id": f"{trace_id:032x}", "sampled": sampled, "trace_state": state}

@@ -16,9 +16,12 @@ async def answer(request: Request) -> JSONResponse:
     ctx = span_context(request)
     with SpanRecorder(ctx.child("look up") if ctx else None):
         came = request_log_context(request)
-    return JSONResponse(
-        {"trace_id": f"{came.trace_id:032x}", "sampled": came.sampled} if came else {}
-    )
+    seen = came and {
+        "trace_id": f"{came.trace_id:032x}",
+        "sampled": came.sampled,
+        "trace_state": came.trace_state,
+    }
+    return JSONResponse(seen)
 
 
 async def ready(_: Request) -> PlainTextResponse:

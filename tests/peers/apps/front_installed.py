@@ -21,10 +21,14 @@ HTTPXClientInstrumentor().instrument()
 async def ask(request: Request) -> JSONResponse:
     ctx = span_context(request) or request_log_context(request)
     assert ctx is not None
-    parent = trace.SpanContext(
-        ctx.trace_id, ctx.span_id, is_remote=False, trace_flags=trace.TraceFlags(ctx.sampled)
+    here = trace.SpanContext(
+        ctx.trace_id,
+        ctx.span_id,
+        is_remote=False,
+        trace_flags=trace.TraceFlags(ctx.sampled),
+        trace_state=trace.TraceState.from_header([ctx.trace_state or ""]),
     )
-    with trace.use_span(trace.NonRecordingSpan(parent)):
+    with trace.use_span(trace.NonRecordingSpan(here)):
         async with httpx.AsyncClient() as client:
             answer = await client.get(os.environ["NEXT"])
     return JSONResponse(answer.json())
