@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from opentelemetry.sdk.trace import ReadableSpan
@@ -13,7 +13,7 @@ from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
 from iox_otel_bridge.plain import MAX_TIME_NS, text_of, time_of, times_of
 
 from .jaeger_tags import tags_of
-from .jaeger_types import FOLLOWS_FROM, LogStruct, SpanRef, SpanStruct, StrTag, signed
+from .jaeger_types import CHILD_OF, FOLLOWS_FROM, LogStruct, SpanRef, SpanStruct, StrTag, signed
 
 _SAMPLED = 1
 _DEBUG = 2
@@ -39,7 +39,8 @@ _OTEL_KINDS = {
 def native_span(span: Span) -> SpanStruct:
     """Return a native span in Jaeger's form.
 
-    - Links are FOLLOWS_FROM references; the parent has a field of its own and is none.
+    - Links are FOLLOWS_FROM references; the parent has a field of its own, and is a CHILD_OF
+      reference only if a link leads to it too.
     - Times are cut to microseconds. A missing start or end is equal to the other, both missing are
       now; an end before the start is the start, a time beyond 64 bits the end of what they hold.
     - The status is a tag `ok` or `error`, the kind a tag `span.kind`. Metadata under these names
@@ -72,7 +73,7 @@ def native_span(span: Span) -> SpanStruct:
         _SAMPLED | _DEBUG if ctx.debug else _SAMPLED if ctx.sampled else 0,
         start_ns // 1000,
         (end_ns - start_ns) // 1000,
-        _references(ctx.links),
+        _references(ctx.links, (ctx.trace_id, ctx.parent_span_id)),
         tags_of(metadata) if metadata else None,
         logs or None,
     )
@@ -97,15 +98,17 @@ def readable_span(span: ReadableSpan) -> SpanStruct:
     if context is None:
         raise ValueError("a span without a context")
     start_ns, end_ns = _times(span.start_time, span.end_time)
+    parent_span_id = span.parent.span_id if span.parent is not None else 0
+    links = [(link.context.trace_id, link.context.span_id) for link in span.links]
     return SpanStruct(
         context.trace_id,
         context.span_id,
-        span.parent.span_id if span.parent is not None else 0,
+        parent_span_id,
         _text(span.name),
         int(context.trace_flags) & _SAMPLED,  # the next bit is W3C's "random", not debug
         start_ns // 1000,
         (end_ns - start_ns) // 1000,
-        _references((link.context.trace_id, link.context.span_id) for link in span.links),
+        _references(links, (context.trace_id, parent_span_id)),
         tags_of(_otel_attributes(span)) or None,
         [_otel_log(event) for event in span.events] or None,
     )
@@ -117,11 +120,21 @@ def _times(start_ns: Any, end_ns: Any) -> tuple[int, int]:
     return times_of(start_ns, end_ns)
 
 
-def _references(links: Iterable[tuple[int, int]]) -> list[Any] | None:
-    return [
-        SpanRef(FOLLOWS_FROM, signed(trace_id), signed(trace_id >> 64), signed(span_id))
-        for trace_id, span_id in links
-    ] or None
+def _references(
+    links: Collection[tuple[int, int]], parent: tuple[int, int | None]
+) -> list[Any] | None:
+    if not links:
+        return None
+    references = [_reference(FOLLOWS_FROM, *link) for link in links]
+    if parent in links:
+        # Jaeger then leaves the field of the parent alone, and would take the first link into the
+        # same trace for the parent.
+        references.insert(0, _reference(CHILD_OF, *parent))  # type: ignore[arg-type]
+    return references
+
+
+def _reference(kind: int, trace_id: int, span_id: int) -> Any:
+    return SpanRef(kind, signed(trace_id), signed(trace_id >> 64), signed(span_id))
 
 
 def _log(time_ns: Any, event: str, metadata: Mapping[str, object] | None) -> LogStruct:

@@ -62,6 +62,7 @@ DOUBLE: int = _ttypes.TagType.DOUBLE
 BOOL: int = _ttypes.TagType.BOOL
 LONG: int = _ttypes.TagType.LONG
 BINARY: int = _ttypes.TagType.BINARY
+CHILD_OF: int = _ttypes.SpanRefType.CHILD_OF
 FOLLOWS_FROM: int = _ttypes.SpanRefType.FOLLOWS_FROM
 
 

@@ -221,6 +221,18 @@ def test_links_follow_from_and_the_parent_is_no_reference() -> None:
     assert decoded(make_span(parent_span_id=5)).references is None
 
 
+def test_a_link_to_the_parent_leaves_it_the_parent() -> None:
+    """Jaeger takes the first link into the trace for the parent, unless a CHILD_OF is before it."""
+    linked = decoded(make_span(links=[(9, 4), (9, 5)], trace_id=9, parent_span_id=5))
+
+    assert [(ref.refType, ref.traceIdLow, ref.spanId) for ref in linked.references] == [
+        (0, 9, 5),
+        (1, 9, 4),
+        (1, 9, 5),
+    ]
+    assert linked.parentSpanId == 5
+
+
 def test_times_are_microseconds() -> None:
     """Start, duration and the times of events are microseconds, not nanoseconds."""
     span = make_span()

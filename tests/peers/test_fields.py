@@ -1,0 +1,169 @@
+"""Every field of every span: what was recorded against what Jaeger, Zipkin and the file hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+
+import pytest
+
+from iox_otel import Span
+from iox_otel_bridge import TracingConfig
+from peerkit import jaeger_form, otlp_form, zipkin_form
+from peerkit.collector import Collector
+from peerkit.compare import compare
+from peerkit.jaeger import Jaeger
+from peerkit.otlp_form import Form
+from peerkit.process import wait_for
+from peerkit.traces import TraceSet
+from peerkit.zipkin import Zipkin
+
+ARRIVAL_S = 120
+RESOURCE = {
+    "service.name": "Field-Test",
+    "service.instance.id": "7",
+    "deployment": "täst",
+    "telemetry.sdk.language": "python",
+    "telemetry.sdk.name": "opentelemetry",
+    "telemetry.sdk.version": version("opentelemetry-sdk"),
+    "telemetry.distro.name": "iox-otel",
+    "telemetry.distro.version": version("iox-otel"),
+}
+
+
+@pytest.fixture(scope="module")
+def collector(
+    jaeger: Jaeger, zipkin: Zipkin, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Collector]:
+    """A Collector under the configuration as shipped, all of its exporters on."""
+    running = Collector(
+        tmp_path_factory.mktemp("collector"),
+        exporters=("otlp_grpc/jaeger", "zipkin", "file", "debug"),
+        JAEGER_OTLP_ENDPOINT=jaeger.otlp_grpc,
+        ZIPKIN_ENDPOINT=zipkin.endpoint,
+    )
+    with running:
+        yield running
+
+
+def send(spans: Callable[[TraceSet], Iterable[Span]], seed: int, **environ: str) -> list[Span]:
+    """Record spans in a process configured by *environ* alone; return them once all are sent."""
+    config = TracingConfig.from_env(
+        service_name="Field-Test",
+        server_id=7,
+        environ={"TRACES_EXPORTER_JAEGER_TAGS": "deployment=täst", **environ},
+    )
+    tracing = config.build()
+    recorded = list(spans(TraceSet(tracing.collector, seed)))
+    for span in recorded:
+        span.export()
+    assert tracing.shutdown(60), tracing.stats()
+    return recorded
+
+
+def over_udp(port: int) -> dict[str, str]:
+    """Return the settings for Jaeger over UDP, easy on the kernel's buffer: this is of the wire."""
+    return {
+        "TRACES_EXPORTER": "jaeger",
+        "TRACES_EXPORTER_JAEGER_AGENT_HOST": "127.0.0.1",
+        "TRACES_EXPORTER_JAEGER_AGENT_PORT": str(port),
+        "TRACES_EXPORTER_JAEGER_MAX_PACKET_BYTES": "8000",
+        "TRACES_JAEGER_MAX_MSGS_PER_SECOND": "300",
+    }
+
+
+def every(traces: TraceSet) -> Iterator[Span]:
+    """Give all spans that any wire can carry whole."""
+    return itertools.chain(traces.small(), traces.large(), traces.mended())
+
+
+def every_and_huge(traces: TraceSet) -> Iterator[Span]:
+    """Give all spans."""
+    return itertools.chain(every(traces), traces.huge())
+
+
+def arrived(spans: list[Span], get: Callable[[set[int]], list[Form]]) -> list[Form]:
+    """Return what a peer holds of the traces of *spans*, once it is as many as they are."""
+    trace_ids = {span.ctx.trace_id for span in spans}
+    held: list[Form] = []
+
+    def all_there() -> bool | None:
+        held[:] = get(trace_ids)
+        return len(held) >= len(spans) or None
+
+    try:
+        wait_for("whole set of spans", all_there, ARRIVAL_S)
+    except TimeoutError:
+        pass  # the comparison tells which are missing
+    return held
+
+
+def in_jaeger(jaeger: Jaeger) -> Callable[[set[int]], list[Form]]:
+    """Return what gives Jaeger's spans of some traces."""
+    return lambda ids: [jaeger_form.received(span) for span in jaeger.spans(ids)]
+
+
+def in_zipkin(zipkin: Zipkin) -> Callable[[set[int]], list[Form]]:
+    """Return what gives Zipkin's spans of some traces."""
+    return lambda ids: [zipkin_form.received(span) for span in zipkin.spans(ids)]
+
+
+def in_file(collector: Collector) -> Callable[[set[int]], list[Form]]:
+    """Return what gives the file's spans of some traces."""
+
+    def get(ids: set[int]) -> list[Form]:
+        forms = map(otlp_form.received, collector.file_spans())
+        return [form for form in forms if int(form["trace id"], 16) in ids]
+
+    return get
+
+
+def test_jaeger_takes_every_field_over_udp(jaeger: Jaeger, compared: list[str]) -> None:
+    """TRACES_EXPORTER=jaeger → Jaeger's UDP port → its query API."""
+    spans = send(every, 1, **over_udp(jaeger.compact_port))
+    expected = [jaeger_form.of_udp(span, RESOURCE) for span in spans]
+    compared.append(f"UDP → Jaeger: {compare(expected, arrived(spans, in_jaeger(jaeger)))}")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_the_collector_fans_out_every_field_of_otlp(
+    protocol: str, collector: Collector, jaeger: Jaeger, zipkin: Zipkin, compared: list[str]
+) -> None:
+    """TRACES_EXPORTER=otlp → the Collector → Jaeger, Zipkin and the file."""
+    endpoint = collector.otlp_grpc if protocol == "grpc" else collector.otlp_http
+    spans = send(
+        every_and_huge,
+        2 if protocol == "grpc" else 3,
+        TRACES_EXPORTER="otlp",
+        TRACES_EXPORTER_OTLP_PROTOCOL=protocol,
+        TRACES_EXPORTER_OTLP_ENDPOINT=endpoint,
+    )
+    forms = [otlp_form.sent(span, RESOURCE) for span in spans]
+    compared += fan_out(f"OTLP {protocol}", spans, forms, collector, jaeger, zipkin)
+
+
+def test_the_collector_fans_out_every_field_of_jaeger(
+    collector: Collector, jaeger: Jaeger, zipkin: Zipkin, compared: list[str]
+) -> None:
+    """TRACES_EXPORTER=jaeger → the Collector's Jaeger receiver → Jaeger, Zipkin and the file."""
+    spans = send(every, 4, **over_udp(collector.compact_port))
+    forms = [otlp_form.of_jaeger(span, RESOURCE) for span in spans]
+    compared += fan_out("UDP", spans, forms, collector, jaeger, zipkin)
+
+
+def fan_out(
+    sent: str,
+    spans: list[Span],
+    forms: list[Form],
+    collector: Collector,
+    jaeger: Jaeger,
+    zipkin: Zipkin,
+) -> Iterator[str]:
+    """Compare what all three hold with the form that the Collector has given each span."""
+    alike = compare(forms, arrived(spans, in_file(collector)))
+    yield f"{sent} → Collector → file: {alike}"
+    alike = compare(map(jaeger_form.of_otlp, forms), arrived(spans, in_jaeger(jaeger)))
+    yield f"{sent} → Collector → Jaeger: {alike}"
+    alike = compare(map(zipkin_form.of_otlp, forms), arrived(spans, in_zipkin(zipkin)))
+    yield f"{sent} → Collector → Zipkin: {alike}"
