@@ -43,10 +43,12 @@ class Form(NamedTuple):
     """Tags of a span that is internal."""
     flags: int
     """Of a debug trace."""
+    host: str
+    """The process tag with the name of the host, where the environment has that."""
 
 
 FORMS = {
-    "jaeger": Form({"internal.span.format": "proto"}, {"ok": True}, {}, 3),
+    "jaeger": Form({"internal.span.format": "proto"}, {"ok": True}, {}, 3, "hostname"),
     "otlp": Form(  # Jaeger's receiver of OTLP takes no flags over
         {
             "internal.span.format": "otlp",
@@ -56,6 +58,7 @@ FORMS = {
         {"otel.status_code": "OK"},
         {"span.kind": "internal"},
         0,
+        "host.name",
     ),
 }
 
@@ -84,7 +87,7 @@ def test_the_four_steps(tmp_path: Path, compared: list[str]) -> None:
     size = len(done.query.encode()) - 1  # the client ends its last line
     assert root(spans).parent_id is None
     for span in spans:
-        assert span.process == process_tags(**{"service.instance.id": "42"})
+        assert span.process == process_tags(form) | {"service.instance.id": "42"}
         assert span.flags == form.flags
         match span.name:
             case "IOx http":
@@ -124,18 +127,16 @@ def step_4() -> tuple[str, str]:
     return step[1], step[2]
 
 
-def process_tags(**more: str) -> dict[str, str]:
-    """Return what every process says of itself, and *more*."""
-    host = {"hostname": os.environ["HOSTNAME"]} if os.environ.get("HOSTNAME") else {}
+def process_tags(form: Form) -> dict[str, str]:
+    """Return what every process says of itself."""
+    name = os.environ.get("HOSTNAME")
     return {
         "telemetry.distro.name": "iox-otel",
         "telemetry.distro.version": version("iox-otel"),
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.version": version("opentelemetry-sdk"),
-        **host,
-        **more,
-    }
+    } | ({form.host: name} if name else {})
 
 
 @pytest.mark.parametrize("exporter", ["jaeger", "otlp"])
@@ -199,7 +200,7 @@ def test_an_example(
         {"event": "returned body data and no trailers", "size": len(missing.content)},
     ]
     for span in (request, child, not_found):
-        assert (span.process, span.flags) == (process_tags(), form.flags)
+        assert (span.process, span.flags) == (process_tags(form), form.flags)
     compared.append(
         f"examples/{module}.py against {JAEGER_VERSION} by {exporter}: "
         "3 spans: tree, route, status codes, tags, events, process"
