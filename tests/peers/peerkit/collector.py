@@ -59,7 +59,7 @@ class Collector(Process):
 
     def file_spans(self) -> Iterator[dict[str, Any]]:
         """Give the spans in its file, as OTLP's JSON with their `resource` and `scope`."""
-        for record in records(self.traces_file.read_text()):
+        for record in records(self.traces_file.read_bytes()):
             for batch in record["resourceSpans"]:
                 for scope in batch["scopeSpans"]:
                     for span in scope["spans"]:

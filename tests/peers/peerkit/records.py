@@ -7,18 +7,18 @@ from typing import Any
 
 from . import gojson
 
-START = '{"resourceSpans":['
+START = b'{"resourceSpans":['
 """How a record starts. Nothing inside one reads like this: in a JSON text `"` stands as `\\"`."""
 
 
-def records(text: str) -> Iterator[dict[str, Any]]:
-    """Give the records in *text*, one a line, but those that a Collector died of writing.
+def records(written: bytes) -> Iterator[dict[str, Any]]:
+    """Give the records in *written*, one a line, but those that a Collector died of writing.
 
     The kernel ends the write of a killed process at the edge of a page, and the Collector that
     comes after goes on from there: one line then holds what was written of one record, and the
     whole of the next. What was cut short was not acknowledged, and was sent again.
     """
-    for line in text.split("\n"):  # splitlines() ends them at U+2028 in a text as well
+    for line in written.split(b"\n"):
         for rest in line.split(START)[1:]:
             try:
                 yield gojson.loads(START + rest)
