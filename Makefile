@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test peers test-peers lint format docs lock clean
+.PHONY: help install demo test peers test-peers bench-collector lint format docs lock clean
 
 help: ## List the commands
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 install: $(STAMP) ## Set up .venv with the locked dependencies
 
@@ -30,6 +30,9 @@ peers: $(STAMP) ## Build a Collector and a Jaeger, fetch a Zipkin, once, into PE
 
 test-peers: peers ## Test against them; says what is missing and ends with 3 on a machine that has not all
 	$(BIN)/python -m pytest tests/peers -m peers --timeout 600
+
+bench-collector: peers ## Measure what an agent and a gateway take on this machine (docs/collector.md)
+	@PYTHONPATH=tests/peers $(BIN)/python benchmarks/collector.py
 
 lint: $(STAMP) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .

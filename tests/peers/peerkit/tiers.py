@@ -79,9 +79,10 @@ def kept(gateway: Collector) -> dict[str, set[str]]:
 
 def counted_calls(gateway: Collector) -> dict[str, int]:
     """Return how many spans a gateway has counted before it sampled, by their status code."""
-    lines = (gateway.folder / "gateway-metrics.jsonl").read_text().splitlines()
+    file = gateway.folder / "gateway-metrics.jsonl"
+    lines = file.read_text().rpartition("\n")[0].splitlines() if file.exists() else []
     calls: defaultdict[str, int] = defaultdict(int)
-    for resource in json.loads(lines[-1])["resourceMetrics"] if lines else ():
+    for resource in json.loads(lines[-1] if lines else "{}").get("resourceMetrics", ()):
         for scope in resource["scopeMetrics"]:
             for metric in scope["metrics"]:
                 if metric["name"] == "traces.span.metrics.calls":
