@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ RESOURCE = {
     "service.name": "Field-Test",
     "service.instance.id": "7",
     "deployment": "täst",
+    "client-uuid": "field-test",  # random over UDP, unless it is given
     "telemetry.sdk.language": "python",
     "telemetry.sdk.name": "opentelemetry",
     "telemetry.sdk.version": version("opentelemetry-sdk"),
@@ -52,7 +54,10 @@ def send(spans: Callable[[TraceSet], Iterable[Span]], seed: int, **environ: str)
     config = TracingConfig.from_env(
         service_name="Field-Test",
         server_id=7,
-        environ={"TRACES_EXPORTER_JAEGER_TAGS": "deployment=täst", **environ},
+        environ={
+            "TRACES_EXPORTER_JAEGER_TAGS": "deployment=täst,client-uuid=field-test",
+            **environ,
+        },
     )
     tracing = config.build()
     recorded = list(spans(TraceSet(tracing.collector, seed)))
@@ -74,12 +79,12 @@ def over_udp(port: int) -> dict[str, str]:
 
 
 def every(traces: TraceSet) -> Iterator[Span]:
-    """Give all spans that any wire can carry whole."""
-    return itertools.chain(traces.small(), traces.large(), traces.mended())
+    """Give all spans that every wire can carry whole."""
+    return itertools.chain(traces.small(), traces.large(), traces.edges())
 
 
 def every_and_huge(traces: TraceSet) -> Iterator[Span]:
-    """Give all spans."""
+    """Give also those that are too large for a datagram."""
     return itertools.chain(every(traces), traces.huge())
 
 
@@ -124,6 +129,57 @@ def test_jaeger_takes_every_field_over_udp(jaeger: Jaeger, compared: list[str]) 
     spans = send(every, 1, **over_udp(jaeger.compact_port))
     expected = [jaeger_form.of_udp(span, RESOURCE) for span in spans]
     compared.append(f"UDP → Jaeger: {compare(expected, arrived(spans, in_jaeger(jaeger)))}")
+
+
+def test_jaeger_takes_what_a_datagram_cannot_hold_cut_down(
+    jaeger: Jaeger, compared: list[str]
+) -> None:
+    """A huge value, name and number of events are cut as documented, and all else is as it was."""
+    spans = send(TraceSet.huge, 5, **over_udp(jaeger.compact_port))
+    held = {form["name"][:11]: form for form in arrived(spans, in_jaeger(jaeger))}
+    value, name, events = (held[span.name[:11]] for span in spans)
+
+    tags = {key: said for key, _, said in value["tags"]}
+    huge = tags["huge"]
+    assert set(huge[:-1]) == {"é"} and huge[-1] == "…" and len(huge.encode()) > 7_000
+    assert tags["iox.truncated"] == "values shortened: 1"
+    assert name["name"].startswith("a huge name a huge name ") and name["name"][-1] == "…"
+    assert ("iox.truncated", "string", "values shortened: 1") in name["tags"]
+    (lost,) = [said for key, _, said in events["tags"] if key == "iox.truncated"]
+    whole = jaeger_form.of_udp(spans[2], RESOURCE)
+    assert events["logs"] == whole["logs"][-len(events["logs"]) :]
+    assert lost == f"events dropped: {5_000 - len(events['logs'])}"
+    cut = {"name", "tags", "logs"}
+    for form, span in zip((value, name, events), spans, strict=True):
+        expected = jaeger_form.of_udp(span, RESOURCE)
+        assert {k: form[k] for k in form.keys() - cut} == {
+            k: expected[k] for k in expected.keys() - cut
+        }
+    compared.append(f"UDP → Jaeger, cut: 3 spans, e.g. {len(huge)} letters of 100,000, {lost}")
+
+
+def test_numbers_that_are_none_in_json(
+    jaeger: Jaeger, zipkin: Zipkin, tmp_path: Path, compared: list[str]
+) -> None:
+    """NaN and the infinities are text in Jaeger, which could not answer otherwise; else doubles."""
+    (span,) = spans = send(TraceSet.not_finite, 6, **over_udp(jaeger.compact_port))
+    (form,) = arrived(spans, in_jaeger(jaeger))
+    said = {key: (kind, value) for key, kind, value in form["tags"]}
+    assert said["nan"] == ("string", "NaN")
+    assert (said["inf"], said["-inf"]) == (("string", "+Inf"), ("string", "-Inf"))
+
+    exporters = ("file", "zipkin")
+    with Collector(tmp_path, exporters=exporters, ZIPKIN_ENDPOINT=zipkin.endpoint) as collector:
+        spans = send(
+            TraceSet.not_finite,
+            7,
+            TRACES_EXPORTER="otlp",
+            TRACES_EXPORTER_OTLP_ENDPOINT=collector.otlp_grpc,
+        )
+        forms = [otlp_form.sent(span, RESOURCE) for span in spans]
+        compared.append(f"NaN → file: {compare(forms, arrived(spans, in_file(collector)))}")
+        forms = [zipkin_form.of_otlp(form) for form in forms]
+        compared.append(f"NaN → Zipkin: {compare(forms, arrived(spans, in_zipkin(zipkin)))}")
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])

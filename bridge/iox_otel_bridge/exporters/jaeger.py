@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sys
 from array import array
@@ -59,8 +60,9 @@ class JaegerSender(Sender):
     does not say.
 
     `seqNo` numbers the datagrams, from 0, with a gap for each that was lost here. `ClientStats`
-    are totals since the start; a Jaeger agent makes metrics of both if the Process has a tag
-    `client-uuid`, which is the user's to add.
+    are totals since the start; a Jaeger agent makes metrics of both by the Process's tag
+    `client-uuid`, which tells this sender from every other one. It is random, unless the resource
+    has such an attribute.
 
     Args:
         host: a name or an address; 0.0.0.0 and :: are this host.
@@ -100,6 +102,7 @@ class JaegerSender(Sender):
         self._limiter = limiter or RateLimiter(max_msgs_per_second)
         self._connection = connection or UdpConnection(host, port)
         self._target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self._client_uuid = os.urandom(8).hex()
         self._process = self._encode_process(resource)
         # By identity, since to compare two costs more than to encode a span; kept alive, so that
         # the identity stays theirs. Equal ones have equal bytes, and meet in one packer.
@@ -167,7 +170,8 @@ class JaegerSender(Sender):
         return known[1]
 
     def _encode_process(self, resource: Resource) -> bytes:
-        encoded = wire.encode_process(resource.attributes or {})
+        attributes = {"client-uuid": self._client_uuid, **(resource.attributes or {})}
+        encoded = wire.encode_process(attributes)
         return wire.shorten_process(encoded, self._max_packet_bytes // 2) or encoded
 
     def _pack(

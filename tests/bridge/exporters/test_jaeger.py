@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import subprocess
 import sys
@@ -126,7 +127,13 @@ def ids(batch: wire.Batch) -> list[int]:
 
 
 def tags_of(struct: Any) -> dict[str, str]:
-    return {tag.key: tag.vStr for tag in struct.tags or ()}
+    """Return tags that are text, but for the random one of a process."""
+    return {tag.key: tag.vStr for tag in struct.tags or () if tag.key != "client-uuid"}
+
+
+def client_uuid_of(batch: Any) -> str:
+    (found,) = [str(tag.vStr) for tag in batch.process.tags if tag.key == "client-uuid"]
+    return found
 
 
 # What arrives
@@ -152,6 +159,28 @@ def test_spans_arrive_with_process_seq_no_and_stats(
     # microseconds not nanoseconds
     assert (span.startTime, span.duration) == (START_NS // 1000, 2_000)
     assert (span.tags[0].key, span.tags[0].vLong) == ("rows", 3)
+
+
+def test_a_sender_is_told_from_any_other(
+    agent: Agent, make_sender: Callable[..., JaegerSender]
+) -> None:
+    """By its `client-uuid`, of every resource's process, unless the resource has one: an agent
+    takes the numbers of two senders for one otherwise."""
+    sender = make_sender()
+    spans: list[Span | ReadableSpan] = [
+        native(1),
+        foreign(2, Resource({"service.name": "library"})),
+    ]
+    assert verdicts(send_all(sender, spans)) == {Verdict.DELIVERED}
+    first, theirs = agent.batch(), agent.batch()
+    send_all(make_sender(), [native(3)])
+    given = Resource({"service.name": "checkout", "client-uuid": "mine"})
+    send_all(make_sender(resource=given), [native(4)])
+
+    assert re.fullmatch("[0-9a-f]{16}", client_uuid_of(first))
+    assert client_uuid_of(theirs) == client_uuid_of(first)
+    assert client_uuid_of(agent.batch()) != client_uuid_of(first)
+    assert client_uuid_of(agent.batch()) == "mine"
 
 
 @needs_ipv6

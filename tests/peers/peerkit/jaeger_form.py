@@ -9,7 +9,7 @@ from typing import Any
 from iox_otel import Span, SpanKind, SpanStatus
 
 from . import gojson
-from .otlp_form import Form, Value, as_text, attributes, jaeger_tags
+from .otlp_form import Form, Value, as_text, attributes, jaeger_tags, last_words
 
 Tag = tuple[str, str, Any]
 Reference = tuple[str, str, str]
@@ -43,8 +43,7 @@ def of_udp(span: Span, resource: Mapping[str, str]) -> Form:
         (event.time_ns // 1_000, as_text(event.msg), jaeger_tags(event.metadata))
         for event in span.events
     ]
-    if span.status_message:
-        logs.append((span.end_ns // 1_000, span.status_message, {}))
+    logs += [(span.end_ns // 1_000, message, {}) for message in last_words(span)]
     trace_id = _trace_id(f"{ctx.trace_id:032x}")
     parent = [("CHILD_OF", trace_id, f"{ctx.parent_span_id:016x}")] if ctx.parent_span_id else []
     links = [("FOLLOWS_FROM", _trace_id(f"{t:032x}"), f"{s:016x}") for t, s in ctx.links]
@@ -56,7 +55,7 @@ def of_udp(span: Span, resource: Mapping[str, str]) -> Form:
         "references": _parent_first(parent + links, trace_id),
         "start": span.start_ns // 1_000,
         "duration": (span.end_ns - span.start_ns) // 1_000,
-        "flags": 1,
+        "flags": 3 if ctx.debug else 1,
         "tags": _tags(tags),
         "logs": [_log(*log) for log in logs],
         "process": _process(attributes(resource)),
@@ -118,6 +117,7 @@ def _facts(form: Form) -> dict[str, str]:
         "span.kind": _KINDS[form["kind"]],
         "otel.status_code": _STATUSES.get(code, ""),
         "otel.status_description": description,
+        "w3c.tracestate": form["trace state"],
     }
 
 

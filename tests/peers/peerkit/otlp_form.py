@@ -35,6 +35,7 @@ def sent(span: Span, resource: Mapping[str, str]) -> Form:
         "trace id": f"{ctx.trace_id:032x}",
         "span id": f"{ctx.span_id:016x}",
         "parent id": f"{ctx.parent_span_id:016x}" if ctx.parent_span_id else "",
+        "trace state": ctx.trace_state or "",
         "name": as_text(span.name),
         "kind": span.kind + 1,
         "start": span.start_ns,
@@ -59,7 +60,8 @@ def of_jaeger(span: Span, resource: Mapping[str, str]) -> Form:
     texts that we send in Jaeger's tags; the first link of a root into its own trace counts as its
     parent too; `error=true` becomes the status, while our `ok=true` is one
     tag among others; no `span.kind` is UNSPECIFIED; a link tells its type in an attribute
-    `opentracing.ref_type`; the flags are the sampled one alone; there is no scope.
+    `opentracing.ref_type`; the flags are the sampled one alone; there is no scope
+    and no trace state.
     """
     form = sent(span, resource)
     start_us = form["start"] // 1_000
@@ -69,13 +71,12 @@ def of_jaeger(span: Span, resource: Mapping[str, str]) -> Form:
         (event.time_ns // 1_000 * 1_000, as_text(event.msg), jaeger_tags(event.metadata))
         for event in span.events
     ]
-    if span.status_message:  # told by a log at the end of the span
-        end_us = form["end"] // 1_000
-        events.append((end_us * 1_000, span.status_message, {}))
+    events += [(form["end"] // 1_000 * 1_000, message, {}) for message in last_words(span)]
     ok: dict[str, Value] = {"ok": ("bool", True)} if span.status is SpanStatus.OK else {}
     same_trace = [id_ for trace, id_, _, _ in form["links"] if trace == form["trace id"]]
     return form | {
         "parent id": form["parent id"] or (same_trace[0] if same_trace else ""),
+        "trace state": "",
         "kind": 0 if span.kind is SpanKind.INTERNAL else form["kind"],
         "start": start_us * 1_000,
         "end": (start_us + length_us) * 1_000,
@@ -91,6 +92,12 @@ def of_jaeger(span: Span, resource: Mapping[str, str]) -> Form:
     }
 
 
+def last_words(span: Span) -> list[str]:
+    """Return the status's message if no event says it: in Jaeger's form a log at the end does."""
+    message = span.status_message
+    return [message] if message and message not in [event.msg for event in span.events] else []
+
+
 def received(span: Mapping[str, Any]) -> Form:
     """Return a span of the Collector's file."""
     status = span.get("status", {})
@@ -99,6 +106,7 @@ def received(span: Mapping[str, Any]) -> Form:
         "trace id": span["traceId"],
         "span id": span["spanId"],
         "parent id": span.get("parentSpanId", ""),
+        "trace state": span.get("traceState", ""),
         "name": span.get("name", ""),
         "kind": span.get("kind", 0),
         "start": int(span["startTimeUnixNano"]),
@@ -154,7 +162,7 @@ def _value(value: Any) -> Value:
 
 
 def _received(listed: list[dict[str, Any]] | None) -> dict[str, Value]:
-    values = {item["key"]: _received_value(item["value"]) for item in listed or ()}
+    values = {item.get("key", ""): _received_value(item["value"]) for item in listed or ()}
     assert len(values) == len(listed or ()), f"a key comes twice in {listed}"
     return values
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from math import inf, nan
+from types import MappingProxyType
+from typing import Any
 
 from iox_otel import MetaValue, Span, SpanContext, SpanEvent, SpanKind, SpanStatus, TraceCollector
 
@@ -77,8 +80,10 @@ class TraceSet:
 
     def large(self) -> Iterator[Span]:
         """Give one trace of 5,000 spans with every combination in it."""
-        trace_id, parents = self._id(128), [self._id(64)]
-        yield self._span(trace_id, None, "root", "no", "no", "none", SpanStatus.OK, SpanKind.SERVER)
+        trace_id = self._id(128)
+        root = self._new(trace_id, None, "root of many")
+        yield root
+        parents = [root.ctx.span_id]
         filler = ("child", "no", "no", "none", SpanStatus.UNKNOWN, SpanKind.INTERNAL)
         rest = [filler] * (LARGE_TRACE - 1 - len(_COMBINATIONS))
         for combination in (*_COMBINATIONS, *rest):
@@ -86,28 +91,48 @@ class TraceSet:
             parents.append(span.ctx.span_id)
             yield span
 
-    def huge(self) -> Iterator[Span]:
-        """Give spans larger than a datagram: by a value, by a name, and by many events."""
-        for name, metadata, events in (
-            ("huge value", {"huge": "é" * 100_000, "kept": 1}, 0),
-            ("huge name " * 10_000, {"kept": 1}, 0),
-            ("many events", {"kept": 1}, 5_000),
-        ):
-            span = self._new(self._id(128), None, name, SpanKind.INTERNAL, ())
-            for key, value in metadata.items():
-                span.set_metadata(key, value)
-            self._add_events(span, events, {"step": 1})
-            yield span
+    def edges(self) -> Iterator[Span]:
+        """Give spans at the edges of ids, names, status and context, and what no wire can hold."""
+        for trace_id, span_id in ((1, 1), (2**128 - 1, 2**64 - 1)):
+            yield self._new(trace_id ^ self._id(16), None, f"ids {trace_id}", span_id=span_id)
+        yield self._new(self._id(128), None, "state", trace_state="iox=1,other=a:b")
+        yield self._new(self._id(128), None, "debug", debug=True)
+        yield self._with_status("ok with a message", SpanStatus.OK, "all is well")
+        yield self._with_status("error without one", SpanStatus.ERR, None)
+        yield self._with_status("message of the event", SpanStatus.ERR, "Event 0", events=1)
+        yield self._mended()
 
-    def mended(self) -> Iterator[Span]:
-        """Give spans with what no wire can hold: it is sent as text that says it best."""
-        span = self._new(self._id(128), None, "lone \ud800", SpanKind.INTERNAL, ())
-        span.set_metadata("int.beyond-64-bits", 2**64)
-        span.set_metadata("text.lone-surrogate", "a\udfffb")
-        span.set_metadata("texts.lone-surrogate", ("\ud800",))
-        span.set_metadata("ints.beyond-64-bits", (1, 2**63))
-        span.event(SpanEvent("event \ud800", {"int": -(2**64)}, time_ns=span.start_ns))
-        yield span
+    def huge(self) -> Iterator[Span]:
+        """Give spans larger than a datagram: by a value, by the name, and by many events."""
+        yield self._new(self._id(128), None, "a huge value", metadata={"huge": "é" * 100_000})
+        yield self._new(self._id(128), None, "a huge name " * 10_000)
+        yield self._new(self._id(128), None, "many events", events=5_000, metadata={"kept": 1})
+
+    def not_finite(self) -> Iterator[Span]:
+        """Give a span with the doubles that JSON has no numbers for.
+
+        Not in an event nor in a sequence: there they have the Collector drop the whole batch that
+        it makes for Zipkin, or the value.
+        """
+        odd: dict[str, MetaValue] = {"nan": nan, "inf": inf, "-inf": -inf}
+        yield self._new(self._id(128), None, "not finite", metadata=odd)
+
+    def _with_status(
+        self, name: str, status: SpanStatus, message: str | None, events: int = 0
+    ) -> Span:
+        span = self._new(self._id(128), None, name, events=events)
+        span.set_status(status, message)
+        return span
+
+    def _mended(self) -> Span:
+        metadata: dict[str, MetaValue] = {
+            "": "an empty key",
+            "int.beyond-64-bits": 2**64,
+            "text.lone-surrogate": "a\udfffb",
+            "texts.lone-surrogate": ("\ud800",),
+            "ints.beyond-64-bits": (1, 2**63),
+        }
+        return self._new(self._id(128), None, "lone \ud800", metadata=metadata, events=1)
 
     def _span(
         self,
@@ -128,18 +153,13 @@ class TraceSet:
             trace_id,
             parent_id,
             f"{relation} {links} {events} {kind_of_metadata}",
-            kind,
-            self._links(links, trace_id, parent_id),
-            remote=relation == "remote",
+            kind=kind,
+            links=self._links(links, trace_id, parent_id),
+            metadata=METADATA[kind_of_metadata],
+            events={"no": 0, "one": 1, "many": 3}[events],
         )
-        metadata = METADATA[kind_of_metadata]
-        for key, value in metadata.items():
-            span.set_metadata(key, value)
-        self._add_events(span, {"no": 0, "one": 1, "many": 3}[events], metadata)
-        if status is SpanStatus.ERR:
-            span.set_status(status, "it broke: Grüße")
-        else:
-            span.set_status(status)
+        span.ctx.parent_is_remote = relation == "remote"
+        span.set_status(status, "it broke: Grüße" if status is SpanStatus.ERR else None)
         return span
 
     def _new(
@@ -147,22 +167,24 @@ class TraceSet:
         trace_id: int,
         parent_id: int | None,
         name: str,
-        kind: SpanKind,
-        links: tuple[tuple[int, int], ...],
         *,
-        remote: bool = False,
+        kind: SpanKind = SpanKind.INTERNAL,
+        metadata: Mapping[str, MetaValue] = MappingProxyType({}),
+        events: int = 0,
+        **context: Any,
     ) -> Span:
-        ctx = SpanContext(
-            trace_id=trace_id,
-            span_id=self._id(64),
-            parent_span_id=parent_id,
-            links=links,
-            collector=self._collector,
-        )
-        ctx.parent_is_remote = remote
+        """Return a span; its events have its metadata."""
+        ids = {"trace_id": trace_id, "span_id": self._id(64), "parent_span_id": parent_id}
+        ctx = SpanContext(**{**ids, "collector": self._collector, **context})
         start_ns = self._start_ns = self._start_ns + 1_001_003
         length_ns = self._random.choice((0, 1, 499, 999, 1_000, 1_500, 12_345_678, 10**10))
-        return Span(name, ctx, kind=kind, start_ns=start_ns, end_ns=start_ns + length_ns)
+        span = Span(name, ctx, kind=kind, start_ns=start_ns, end_ns=start_ns + length_ns)
+        for key, value in metadata.items():
+            span.set_metadata(key, value)
+        for number in range(events):
+            time_ns = start_ns + number * 1_501
+            span.event(SpanEvent(f"Event {number}", metadata, time_ns=time_ns))
+        return span
 
     def _links(
         self, count: str, trace_id: int, parent_id: int | None
@@ -174,12 +196,6 @@ class TraceSet:
             return (other,)
         # One of the same trace, and the parent itself, which viewers tell apart by the type alone.
         return (other, (trace_id, self._id(64)), (trace_id, parent_id or self._id(64)))
-
-    def _add_events(self, span: Span, count: int, metadata: dict[str, MetaValue]) -> None:
-        assert span.start_ns is not None
-        for number in range(count):
-            time_ns = span.start_ns + number * 1_501
-            span.event(SpanEvent(f"Event {number}", metadata, time_ns=time_ns))
 
     def _id(self, bits: int) -> int:
         # The top bit is set in half of them: a wire that takes ids as signed must not mind.

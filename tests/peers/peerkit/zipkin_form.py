@@ -21,7 +21,7 @@ def of_otlp(form: Form) -> Form:
     are tags; an event with attributes is `name|JSON|0`.
     """
     return {
-        "trace id": form["trace id"],
+        "trace id": form["trace id"].removeprefix("0" * 16),
         "span id": form["span id"],
         "parent id": form["parent id"],
         "kind": _KINDS[form["kind"]],
@@ -75,6 +75,7 @@ def _tags(form: Form) -> dict[str, str]:
         "span.kind": "internal" if form["kind"] == 1 else "",
         "otel.status_code": _STATUSES.get(code, ""),
         "otel.status_description": description,
+        "w3c.tracestate": form["trace state"],
         "error": "true" if code == 2 else "",
     }
     for at, (trace_id, span_id, attributes, _) in enumerate(form["links"]):
