@@ -138,8 +138,8 @@ def main() -> int:
     """Build every peer; return the exit status."""
     if missing := missing_tools():
         print(
-            f"The peers need {', '.join(missing)}, not on PATH here "
-            "(Go builds the Collector and Jaeger, Maven fetches Zipkin, Java runs it).",
+            f"Not on PATH: {', '.join(missing)}. "
+            "Go builds the Collector and Jaeger, Maven fetches Zipkin, Java runs it.",
             file=sys.stderr,
         )
         return MISSING_TOOLS

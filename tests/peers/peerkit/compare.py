@@ -9,13 +9,12 @@ from .otlp_form import Form
 SHOWN = 5
 
 
-def compare(expected: Iterable[Form], received: Iterable[Form], *, resent: bool = False) -> str:
+def compare(expected: Iterable[Form], received: Iterable[Form]) -> str:
     """Return how many spans are the same in how many fields.
 
     Args:
         expected: what the peer should hold.
         received: what it holds of their traces.
-        resent: a span may be there more than once, if it is the same each time.
 
     Raises:
         AssertionError: a span is missing, too many, or differs; the first few are told.
@@ -28,7 +27,7 @@ def compare(expected: Iterable[Form], received: Iterable[Form], *, resent: bool 
         if key not in wanted:
             wrong.append(f"{key}: nobody sent it")
             continue
-        if key in seen and not resent:
+        if key in seen:
             wrong.append(f"{key}: is there twice")
         seen.add(key)
         wrong += [
