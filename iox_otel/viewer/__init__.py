@@ -1,0 +1,1 @@
+"""The local trace viewer behind `iox-otel viewer`."""
