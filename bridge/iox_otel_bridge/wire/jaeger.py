@@ -17,6 +17,7 @@ from thrift.Thrift import TMessageType
 from iox_otel import Span
 from iox_otel_bridge.plain import text_of
 
+from .errors import DecodeError
 from .jaeger_shorten import MARK, shorten_process, shorten_span
 from .jaeger_span import native_span, readable_span
 from .jaeger_tags import mend_span, mend_tags, tags_of
@@ -66,10 +67,6 @@ class Batch(NamedTuple):
     """`Span` of the generated types."""
     seq_no: int | None
     stats: ClientStats | None
-
-
-class DecodeError(ValueError):
-    """The bytes are no `emitBatch` message in compact Thrift."""
 
 
 def encode_span(span: Span | ReadableSpan) -> bytes:

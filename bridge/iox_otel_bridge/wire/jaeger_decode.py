@@ -1,0 +1,132 @@
+"""Jaeger's datagrams as OTLP's messages, with nothing lost: what a receiver of both keeps.
+
+Source: jaeger-idl, `agent.thrift` and `jaeger.thrift`; the name of a link's attribute is that of
+OpenTelemetry's semantic conventions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from .jaeger import ClientStats, decode_batch
+from .jaeger_types import BINARY, BOOL, CHILD_OF, DOUBLE, LONG, STRING
+
+REF_TYPE = "opentracing.ref_type"
+"""The attribute of a link that says what kind of reference it was: child_of or follows_from."""
+
+_U64 = (1 << 64) - 1
+_FLAGS = 0xFF
+
+
+class Emitted(NamedTuple):
+    """What a datagram brought."""
+
+    resource: Resource
+    """The Process: its name is `service.name`, its tags are the other attributes."""
+    spans: list[Span]
+    seq_no: int | None
+    """The number of the datagram among those of its client."""
+    client_uuid: str
+    """The client, as its Process says; empty if that does not."""
+    stats: ClientStats | None
+    """What the client lost since it started."""
+
+
+def decode_datagram(datagram: bytes) -> Emitted:
+    """Return what is in a datagram of a Jaeger client.
+
+    Tags keep their type and order. A log's first field `event` is the event's name, if it is text
+    and not empty; the other fields are attributes. All references are links, told apart by
+    `REF_TYPE`; the parent is the one that Jaeger takes for it: the span's own field, else the first
+    CHILD_OF of the same trace, else the first FOLLOWS_FROM. The flags are Jaeger's: 1 sampled,
+    2 debug, 8 firehose. A time before 1970 is 0, a negative duration none.
+
+    Raises:
+        DecodeError: it is not an `emitBatch` message, or lacks a required field.
+    """
+    batch = decode_batch(datagram)
+    process = batch.process
+    resource = Resource()
+    _put(resource.attributes.add(), "service.name").string_value = process.serviceName
+    resource.attributes.extend(map(_attribute, process.tags or ()))
+    return Emitted(
+        resource,
+        [_span(span) for span in batch.spans],
+        batch.seq_no,
+        next((tag.vStr for tag in process.tags or () if tag.key == "client-uuid" and tag.vStr), ""),
+        batch.stats,
+    )
+
+
+def _span(span: Any) -> Span:
+    trace_id = _trace_id(span)
+    start_us = max(span.startTime, 0)
+    made = Span(
+        trace_id=trace_id,
+        span_id=_span_id(span.spanId),
+        parent_span_id=_parent_of(span, trace_id),
+        name=span.operationName,
+        flags=span.flags & _FLAGS,
+        start_time_unix_nano=start_us * 1_000 & _U64,
+        end_time_unix_nano=(start_us + max(span.duration, 0)) * 1_000 & _U64,
+        attributes=map(_attribute, span.tags or ()),
+    )
+    for log in span.logs or ():
+        _add_event(made, log)
+    for reference in span.references or ():
+        kind = "child_of" if reference.refType == CHILD_OF else "follows_from"
+        link = made.links.add(trace_id=_trace_id(reference), span_id=_span_id(reference.spanId))
+        _put(link.attributes.add(), REF_TYPE).string_value = kind
+    return made
+
+
+def _add_event(span: Span, log: Any) -> None:
+    event = span.events.add(time_unix_nano=max(log.timestamp, 0) * 1_000 & _U64)
+    for field in log.fields:
+        if not event.name and field.key == "event" and field.vType == STRING and field.vStr:
+            event.name = field.vStr
+        else:
+            event.attributes.append(_attribute(field))
+
+
+def _parent_of(span: Any, trace_id: bytes) -> bytes:
+    if span.parentSpanId:
+        return _span_id(span.parentSpanId)
+    same = [ref for ref in span.references or () if _trace_id(ref) == trace_id]
+    children = [ref for ref in same if ref.refType == CHILD_OF]
+    return next((_span_id(ref.spanId) for ref in children or same), b"")
+
+
+def _attribute(tag: Any) -> KeyValue:
+    made = KeyValue(key=tag.key)
+    value = made.value
+    match tag.vType:
+        case kind if kind == STRING:
+            value.string_value = tag.vStr or ""
+        case kind if kind == DOUBLE:
+            value.double_value = 0.0 if tag.vDouble is None else tag.vDouble
+        case kind if kind == BOOL:
+            value.bool_value = tag.vBool or False
+        case kind if kind == LONG:
+            value.int_value = tag.vLong or 0
+        case kind if kind == BINARY:
+            value.bytes_value = tag.vBinary or b""
+    return made
+
+
+def _put(attribute: KeyValue, key: str) -> AnyValue:
+    attribute.key = key
+    return attribute.value
+
+
+def _trace_id(ids: Any) -> bytes:
+    high, low = ids.traceIdHigh & _U64, ids.traceIdLow & _U64
+    return bytes((high << 64 | low).to_bytes(16, "big"))
+
+
+def _span_id(number: int) -> bytes:
+    return (number & _U64).to_bytes(8, "big")

@@ -1,0 +1,133 @@
+"""OTLP requests, from protobuf and from JSON, as messages; and what is too much in them cut.
+
+Agrees with opentelemetry-proto and with the OTLP specification, "JSON Protobuf Encoding": ids are
+hexadecimal there, enums numbers, and unknown fields are passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any, NamedTuple
+
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError as ProtobufError
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from .errors import DecodeError
+from .otlp import decode_request
+
+_ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
+_ELLIPSIS = "…"
+
+
+class Limits(NamedTuple):
+    """How much of one span is kept."""
+
+    attributes: int = 1_024
+    """Of the span, of each event and of each link; further ones are counted as dropped."""
+    events: int = 16_384
+    """And as many links; further ones are counted as dropped."""
+    text: int = 262_144
+    """Letters of a name or a value, or bytes of one; what is longer ends in an ellipsis."""
+
+
+def read_request(body: bytes) -> ExportTraceServiceRequest:
+    """Return the request that *body* holds as protobuf.
+
+    Raises:
+        DecodeError: it holds none.
+    """
+    try:
+        return decode_request(body)
+    except ProtobufError as exc:
+        raise DecodeError(f"not an ExportTraceServiceRequest: {exc}") from exc
+
+
+def read_json_request(body: bytes) -> ExportTraceServiceRequest:
+    """Return the request that *body* holds as JSON.
+
+    Raises:
+        DecodeError: it holds none.
+    """
+    try:
+        said = json.loads(body)
+        if not isinstance(said, dict):
+            raise DecodeError(f"expected an object, got {type(said).__name__}")
+        _write_ids_in_base64(said)
+        return json_format.ParseDict(said, ExportTraceServiceRequest(), ignore_unknown_fields=True)
+    except DecodeError:
+        raise
+    except (ValueError, RecursionError, json_format.ParseError, AttributeError, TypeError) as exc:
+        raise DecodeError(f"not an ExportTraceServiceRequest in JSON: {str(exc)[:200]}") from exc
+
+
+def request_to_json(request: ExportTraceServiceRequest) -> dict[str, Any]:
+    """Return *request* as OTLP's JSON says it; `read_json_request` takes it back unchanged."""
+    said: dict[str, Any] = json_format.MessageToDict(request, use_integers_for_enums=True)
+    for span in _spans(said):
+        for holder in (span, *span.get("links", ())):
+            for field in _ID_FIELDS[:3]:
+                if field in holder:
+                    holder[field] = base64.b64decode(holder[field]).hex()
+    return said
+
+
+def cut(span: Span, limits: Limits) -> None:
+    """Change *span* so that it keeps to *limits*, and counts what it lost by that."""
+    if span.ByteSize() <= min(limits.attributes, limits.events, limits.text):
+        return  # each thing in it takes more than a byte
+    span.name = _shorter(span.name, limits.text)
+    span.status.message = _shorter(span.status.message, limits.text)
+    span.dropped_events_count += _drop(span.events, limits.events)
+    span.dropped_links_count += _drop(span.links, limits.events)
+    for event in span.events:
+        event.name = _shorter(event.name, limits.text)
+    holders: list[Span | Span.Event | Span.Link] = [span, *span.events, *span.links]
+    for holder in holders:
+        holder.dropped_attributes_count += _drop(holder.attributes, limits.attributes)
+        for attribute in holder.attributes:
+            if attribute.ByteSize() > limits.text:
+                attribute.key = _shorter(attribute.key, limits.text)
+                _cut_value(attribute.value, limits.text)
+
+
+def _write_ids_in_base64(said: dict[str, Any]) -> None:
+    for span in _spans(said):
+        for holder in (span, *(span.get("links") or ())):
+            for field in _ID_FIELDS:
+                if field in holder:
+                    raw = bytes.fromhex(holder[field])
+                    holder[field] = base64.b64encode(raw).decode()
+
+
+def _spans(said: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        span
+        for batch in said.get("resourceSpans") or said.get("resource_spans") or ()
+        for scope in batch.get("scopeSpans") or batch.get("scope_spans") or ()
+        for span in scope.get("spans") or ()
+    ]
+
+
+def _drop(listed: Any, kept: int) -> int:
+    dropped = max(len(listed) - kept, 0)
+    if dropped:
+        del listed[kept:]
+    return dropped
+
+
+def _shorter(text: str, letters: int) -> str:
+    return text if len(text) <= letters else text[: letters - 1] + _ELLIPSIS
+
+
+def _cut_value(value: AnyValue, letters: int) -> None:
+    match value.WhichOneof("value"):
+        case "string_value":
+            value.string_value = _shorter(value.string_value, letters)
+        case "bytes_value":
+            value.bytes_value = value.bytes_value[:letters]
+        case "array_value" | "kvlist_value":
+            value.string_value = f"<{value.ByteSize()} bytes, too large to keep>"
