@@ -1,0 +1,133 @@
+"""Finding traces, as Jaeger's search does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from iox_otel.viewer import search
+from iox_otel.viewer.search import Query, find, rows_of
+from iox_otel.viewer.store import Store
+from iox_otel.viewer.stored import Source
+
+Make = Any
+
+
+@pytest.fixture
+def shop(store: Store, make: Make) -> Store:
+    """A store with three traces of two services."""
+    pay = make.span(2, 3, parent=2, name="pay", at_ms=101, ms=40, error=True, amount=1.5)
+    event = pay.events.add(time_unix_nano=make.START_NS, name="declined")
+    event.attributes.add(key="reason").value.string_value = "no money"
+    store.add(
+        [
+            make.batch([make.span(1, 1, name="list", at_ms=0, ms=5, user="ann", cached=True)]),
+            make.batch([make.span(2, 2, name="buy", at_ms=100, ms=50, user="ann")]),
+            make.batch([pay], "bank", region="eu"),
+            make.batch([make.span(3, 1, name="list", at_ms=200, ms=20, user="bob", n=7)]),
+        ]
+    )
+    return store
+
+
+def found(store: Store, **conditions: Any) -> list[int]:
+    """Return the numbers of the traces that a search finds, in its order."""
+    return [row.trace_id[-1] for row in find(store, Query(**conditions)).rows]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({}, [3, 2, 1]),
+        ({"limit": 2}, [3, 2]),
+        ({"service": "shop"}, [3, 2, 1]),
+        ({"service": "bank"}, [2]),
+        ({"service": "nobody"}, []),
+        ({"operation": "list"}, [3, 1]),
+        ({"service": "bank", "operation": "list"}, []),
+        ({"errors_only": True}, [2]),
+        ({"errors_only": True, "service": "shop"}, []),
+        ({"tags": (("user", "ann"),)}, [2, 1]),
+        ({"tags": (("user", "ann"), ("cached", "true"))}, [1]),
+        ({"tags": (("user", "an"),)}, []),
+        ({"tags": (("n", "7"),)}, [3]),
+        ({"tags": (("amount", "1.5"),)}, [2]),
+        ({"tags": (("region", "eu"),)}, [2]),
+        ({"tags": (("reason", "no money"),)}, [2]),
+        ({"tags": (("event", "declined"),)}, [2]),
+        ({"tags": (("error", "true"),)}, [2]),
+        ({"tags": (("otel.scope.name", "lib"),)}, [3, 2, 1]),
+        # on one span, not on several of the trace
+        ({"service": "bank", "tags": (("user", "ann"),)}, []),
+        ({"tags": (("user", "ann"), ("reason", "no money"))}, []),
+    ],
+)
+def test_what_is_asked_for(shop: Store, conditions: dict[str, Any], expected: list[int]) -> None:
+    """All of it on one span, the newest traces first."""
+    assert found(shop, **conditions) == expected
+
+
+@pytest.mark.parametrize(
+    ("conditions", "expected"),
+    [
+        ({"min_duration_ns": 20}, [3, 2]),
+        ({"min_duration_ns": 20, "max_duration_ns": 45}, [3, 2]),
+        ({"min_duration_ns": 21, "max_duration_ns": 39}, []),
+        ({"max_duration_ns": 5}, [1]),
+        ({"service": "shop", "max_duration_ns": 45}, [3, 1]),
+        ({"start_ns": 101}, [3, 2]),
+        ({"start_ns": 102}, [3]),
+        ({"end_ns": 0}, [1]),
+        ({"start_ns": 101, "end_ns": 101}, [2]),
+        ({"service": "shop", "start_ns": 101, "end_ns": 150}, []),
+    ],
+)
+def test_times(shop: Store, make: Make, conditions: dict[str, Any], expected: list[int]) -> None:
+    """A span's own duration, and when it starts; both ends count. (In milliseconds here.)"""
+    for key, value in conditions.items():
+        if isinstance(value, int):
+            offset_ns = 0 if "duration" in key else make.START_NS
+            conditions = conditions | {key: offset_ns + value * make.MS}
+    assert found(shop, **conditions) == expected
+
+
+def test_a_jaeger_span_is_searched_as_it_was_sent(store: Store, make: Make) -> None:
+    """Its own tags, and none that belong to OTLP."""
+    span = make.span(1, 1, **{"span.kind": "server", "ok": True})
+    store.add([make.batch([span], source=Source.JAEGER)])
+    assert found(store, tags=(("span.kind", "server"), ("ok", "true"))) == [1]
+    assert found(store, tags=(("internal.span.format", "proto"),)) == [1]
+    assert found(store, tags=(("otel.scope.name", "lib"),)) == []
+
+
+def test_a_common_term_and_a_rare_one_find_the_same(
+    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether there are few or many traces with it, in pages of any number."""
+    for trace in range(1, 251):
+        kind = "odd" if trace % 2 else "even"
+        store.add([make.batch([make.span(trace, 1, at_ms=trace, kind=kind, user="ann")])])
+    asked = {"tags": (("kind", "odd"), ("user", "ann")), "limit": 0}
+    rare = found(store, **asked)
+    monkeypatch.setattr(search, "_FEW", 10)
+    assert found(store, **asked) == rare == list(range(249, 0, -2))
+
+
+def test_a_search_that_looks_at_too_much_says_so(
+    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where terms are on all traces, and never on one span of them."""
+    for trace in range(1, 31):
+        spans = [make.span(trace, 1, a="1"), make.span(trace, 2, b="1")]
+        store.add([make.batch(spans)])
+    both = Query(tags=(("a", "1"), ("b", "1")))
+    assert find(store, both) == ([], False)
+    monkeypatch.setattr(search, "_MAX_CHECKED_SPANS", 40)
+    assert find(store, both) == ([], True)
+
+
+def test_traces_by_their_ids(shop: Store, make: Make) -> None:
+    """Those that are there, newest first, each once."""
+    ids = [make.trace_id(number) for number in (1, 9, 3, 1)]
+    assert [row.trace_id[-1] for row in rows_of(shop, ids)] == [3, 1]

@@ -1,0 +1,157 @@
+"""What the store keeps, and what it forgets."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iox_otel.viewer.schema import StoreError
+from iox_otel.viewer.search import Query, find
+from iox_otel.viewer.store import Store
+from iox_otel.viewer.stored import Source
+
+Make = Any
+
+
+def test_a_span_comes_back_as_it_came(store: Store, make: Make) -> None:
+    """Span, resource, scope and source, byte for byte, fields that nobody knows included."""
+    span = make.span(1, 2, parent=1, n=2**40, x=-0.0, ok=True)
+    span.MergeFromString(b"\xba\x3e\x03abc")  # field 999
+    batch = make.batch([span], env="prod", source=Source.JAEGER)
+    assert store.add([batch]) == [make.trace_id(1)]
+    (stored,) = store.trace(make.trace_id(1))
+
+    assert stored.span.SerializeToString() == span.SerializeToString()
+    assert (stored.resource, stored.scope, stored.source) == (
+        batch.resource,
+        batch.scope,
+        Source.JAEGER,
+    )
+    assert (stored.trace_id, stored.span_id[-1], stored.parent_id[-1]) == (make.trace_id(1), 2, 1)
+
+
+def test_a_trace_grows_in_any_order(store: Store, make: Make) -> None:
+    """Its row tells of the root wherever that comes, of all services, and from first to last."""
+    store.add([make.batch([make.span(1, 3, parent=2, at_ms=5, ms=10)], "stock")])
+    (row,) = find(store, Query()).rows
+    assert (row.service, row.name) == ("stock", "work")
+    store.add([make.batch([make.span(1, 2, name="root", at_ms=1, ms=3)])])
+    store.add([make.batch([make.span(1, 4, parent=2, at_ms=0, error=True)])])
+    (row,) = find(store, Query()).rows
+
+    assert (row.service, row.name) == ("shop", "root")
+    assert (row.start_ns, row.duration_ns) == (make.START_NS, 15 * make.MS)
+    assert (row.spans, row.errors, row.services) == (3, 1, {"shop": 2, "stock": 1})
+
+
+def test_what_comes_again_is_stored_once(store: Store, make: Make) -> None:
+    """The same span of the same process; one that differs in anything is another."""
+    spans = [make.span(1, 1), make.span(1, 2)]
+    assert store.add([make.batch(spans)]) == [make.trace_id(1)]
+    assert store.add([make.batch(spans)]) == []
+    store.add([make.batch([make.span(1, 2, name="other")]), make.batch(spans[:1], "stock")])
+
+    assert store.kept()[:4] == (1, 1, 4, 4)
+    assert len(store.trace(make.trace_id(1))) == 4
+    assert find(store, Query()).rows[0].spans == 4
+
+
+def test_the_oldest_traces_go_first_and_whole(make: Make) -> None:
+    """Beyond max_spans; with them goes all that could be found of them."""
+    with Store(max_spans=10) as store:
+        for trace in range(1, 8):
+            names = [make.span(trace, n, name=f"op {trace}", n=n) for n in (1, 2, 3)]
+            store.add([make.batch(names, f"service {trace}")])
+
+        assert store.kept()[:4] == (3, 7, 9, 21)
+        assert store.trace(make.trace_id(4)) == []
+        assert [len(store.trace(make.trace_id(n))) for n in (5, 6, 7)] == [3, 3, 3]
+        assert store.services() == ["service 5", "service 6", "service 7"]
+        assert store.operations("service 4") == []
+        assert store.operations("service 5") == [("op 5", 0)]
+        assert find(store, Query(service="service 4")).rows == []
+        assert len(find(store, Query(tags=(("n", "2"),))).rows) == 3
+        for table in ("span", "service_of", "term"):
+            of = store.rows(f"SELECT DISTINCT trace FROM {table} ORDER BY trace")
+            assert of == [(5,), (6,), (7,)]
+
+
+def test_the_database_stays_within_its_megabytes(make: Make) -> None:
+    """Indexes included, however many spans come."""
+    with Store(max_mb=2) as store:
+        for trace in range(1, 400):
+            spans = [make.span(trace, n, text=f"{trace} {n} " + "x" * 300) for n in range(1, 21)]
+            store.add([make.batch(spans)])
+            assert store.kept().bytes <= 2 << 20
+        kept = store.kept()
+        assert 0 < kept.traces < 399 == kept.traces_seen
+        assert kept.spans == 20 * kept.traces
+
+
+def test_a_trace_larger_than_the_limit_stays_while_it_grows(make: Make) -> None:
+    """It is the newest; the next one drives it out."""
+    with Store(max_spans=10) as store:
+        store.add([make.batch([make.span(1, n) for n in range(1, 31)])])
+        assert store.kept()[:3] == (1, 1, 30)
+        store.add([make.batch([make.span(2, 1)])])
+        assert store.kept()[:3] == (1, 2, 1)
+        assert store.trace(make.trace_id(1)) == []
+
+
+def test_a_file_outlives_the_process(tmp_path: Path, make: Make) -> None:
+    """With all that was in it, and goes on counting."""
+    path = tmp_path / "traces.db"
+    with Store(path) as store:
+        store.add([make.batch([make.span(1, 1), make.span(1, 2, parent=1)])])
+    with Store(path) as store:
+        store.add([make.batch([make.span(1, 2, parent=1), make.span(2, 1)])])
+        assert store.kept()[:4] == (2, 2, 3, 3)
+        assert len(store.trace(make.trace_id(1))) == 2
+
+
+def other_version(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t (x)")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [other_version, lambda path: path.write_text("not a database " * 100), Path.mkdir],
+    ids=["of something else", "no database", "a folder"],
+)
+def test_a_file_that_is_not_ours(spoil: Callable[[Path], object], tmp_path: Path) -> None:
+    """It is refused in one line that names it, and left as it is."""
+    path = tmp_path / "x.db"
+    spoil(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StoreError, match="x.db") as caught:
+        Store(path)
+    assert "\n" not in str(caught.value)
+    assert before is None or path.read_bytes() == before
+
+
+def test_threads_may_add_and_read_at_the_same_time(store: Store, make: Make) -> None:
+    """Nothing is lost and nothing fails."""
+    failed: list[BaseException] = []
+
+    def work(first: int) -> None:
+        try:
+            for trace in range(first, first + 50):
+                store.add([make.batch([make.span(trace, n) for n in (1, 2)])])
+                find(store, Query(service="shop"))
+                store.kept()
+        except BaseException as exc:
+            failed.append(exc)
+
+    threads = [threading.Thread(target=work, args=(1 + 50 * n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert store.kept()[:3] == (200, 200, 400)
