@@ -27,14 +27,20 @@ CREATE TABLE trace (
 CREATE INDEX trace_by_start ON trace (start_ns);
 CREATE TABLE span (
     trace INTEGER NOT NULL,
-    digest INTEGER NOT NULL,                  -- of all that follows
+    digest INTEGER NOT NULL,                  -- of all that follows, so that it is here once
+    id BLOB NOT NULL,
+    parent BLOB NOT NULL,
     source TEXT NOT NULL,
     resource INTEGER NOT NULL,
     scope INTEGER NOT NULL,
     body BLOB NOT NULL,
     PRIMARY KEY (trace, digest)
 ) WITHOUT ROWID;
-CREATE TABLE resource (number INTEGER PRIMARY KEY, body BLOB NOT NULL UNIQUE);
+CREATE TABLE resource (
+    number INTEGER PRIMARY KEY,
+    body BLOB NOT NULL UNIQUE,
+    service TEXT NOT NULL
+);
 CREATE TABLE scope (number INTEGER PRIMARY KEY, body BLOB NOT NULL UNIQUE);
 CREATE TABLE term (                           -- where it is what a search can ask for, see terms.py
     term INTEGER NOT NULL,
@@ -44,7 +50,7 @@ CREATE TABLE term (                           -- where it is what a search can a
 CREATE TABLE operation (
     service TEXT NOT NULL,
     name TEXT NOT NULL,
-    kind INTEGER NOT NULL,
+    kind TEXT NOT NULL,
     spans INTEGER NOT NULL,
     PRIMARY KEY (service, name, kind)
 ) WITHOUT ROWID;

@@ -14,7 +14,8 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .schema import connect
-from .stored import Batch, Source, StoredSpan
+from .stored import Batch, Source, StoredSpan, service_of
+from .tags import kind_of
 from .terms import digest_of, process_terms_of, terms_of
 
 DEFAULT_MAX_SPANS = 1_000_000
@@ -31,7 +32,8 @@ INSERT INTO trace (trace_id, start_ns, end_ns, longest_ns, shortest_ns, spans, e
 VALUES (?, {_MAX_TIME_NS}, 0, 0, {_MAX_TIME_NS}, 0, 0, 0, 0, {_MAX_TIME_NS}, '', '')
 """
 _ADD_SPAN = """
-INSERT OR IGNORE INTO span (trace, digest, source, resource, scope, body) VALUES (?, ?, ?, ?, ?, ?)
+INSERT OR IGNORE INTO span (trace, digest, id, parent, source, resource, scope, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
 _UPDATE_TRACE = """
 UPDATE trace SET
@@ -53,6 +55,16 @@ ON CONFLICT DO UPDATE SET spans = spans + excluded.spans
 _COUNT_OPERATION = """
 INSERT INTO operation (service, name, kind, spans) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET spans = spans + excluded.spans
+"""
+_DEPENDENCIES = """
+SELECT above.service, below.service, count(*)
+FROM trace
+JOIN span child ON child.trace = trace.number AND child.parent != x''
+JOIN span parent ON parent.trace = child.trace AND parent.id = child.parent
+JOIN resource below ON below.number = child.resource
+JOIN resource above ON above.number = parent.resource AND above.service != below.service
+WHERE trace.start_ns <= ? AND trace.end_ns >= ?
+GROUP BY above.service, below.service ORDER BY above.service, below.service
 """
 
 
@@ -141,7 +153,7 @@ class Store:
     def add(self, batches: Iterable[Batch]) -> list[bytes]:
         """Store what is new in *batches*; return the ids of the traces that it belongs to."""
         traces: dict[bytes, _Trace] = {}
-        operations: Counter[tuple[str, str, int]] = Counter()
+        operations: Counter[tuple[str, str, str]] = Counter()
         with self._lock, _transaction(self._database):
             for batch in batches:
                 self._add(batch, traces, operations)
@@ -175,11 +187,18 @@ class Store:
         found = self.rows("SELECT DISTINCT service FROM operation ORDER BY service")
         return [service for (service,) in found]
 
-    def operations(self, service: str) -> list[tuple[str, int]]:
-        """Return the names and kinds (OTLP's numbers) of a service's spans, sorted."""
+    def operations(self, service: str) -> list[tuple[str, str]]:
+        """Return the names and kinds of a service's spans, see `kind_of`, sorted."""
         return self.rows(
             "SELECT name, kind FROM operation WHERE service = ? ORDER BY name, kind", (service,)
         )
+
+    def dependencies(self, start_ns: int, end_ns: int) -> list[tuple[str, str, int]]:
+        """Return which service calls which, and how often, in the traces of that time.
+
+        A call is a span whose parent is there and of another service.
+        """
+        return self.rows(_DEPENDENCIES, (end_ns, start_ns))
 
     def kept(self) -> Kept:
         """Return how much there is."""
@@ -204,10 +223,18 @@ class Store:
         self,
         batch: Batch,
         traces: dict[bytes, _Trace],
-        operations: Counter[tuple[str, str, int]],
+        operations: Counter[tuple[str, str, str]],
     ) -> None:
-        resource = self._number("resource", batch.resource.SerializeToString(deterministic=True))
-        scope = self._number("scope", batch.scope.SerializeToString(deterministic=True))
+        resource = self._number(
+            "INSERT OR IGNORE INTO resource (body, service) VALUES (?, ?)",
+            "SELECT number FROM resource WHERE body = ?",
+            (batch.resource.SerializeToString(deterministic=True), service_of(batch.resource)),
+        )
+        scope = self._number(
+            "INSERT OR IGNORE INTO scope (body) VALUES (?)",
+            "SELECT number FROM scope WHERE body = ?",
+            (batch.scope.SerializeToString(deterministic=True),),
+        )
         belongs = f"{batch.source} {resource} {scope}".encode()
         for span in batch.spans:
             stored = StoredSpan(span, batch.resource, batch.scope, batch.source)
@@ -215,13 +242,14 @@ class Store:
             if (trace := traces.get(stored.trace_id)) is None:
                 trace = traces[stored.trace_id] = _Trace(self._trace_number(stored.trace_id))
             key = (trace.fields["number"], digest_of(belongs, body))
-            row = (*key, batch.source, resource, scope, body)
+            ids = (stored.span_id, stored.parent_id)
+            row = (*key, *ids, batch.source, resource, scope, body)
             if self._database.execute(_ADD_SPAN, row).rowcount:
                 trace.count(stored, len(body))
                 trace.terms.update(terms_of(stored, self._terms_of_process(resource, stored)))
-                operations[stored.service, span.name, span.kind] += 1
+                operations[stored.service, span.name, kind_of(stored)] += 1
 
-    def _write(self, traces: list[_Trace], operations: Counter[tuple[str, str, int]]) -> None:
+    def _write(self, traces: list[_Trace], operations: Counter[tuple[str, str, str]]) -> None:
         write = self._database.executemany
         write(_UPDATE_TRACE, [trace.fields for trace in traces])
         names = ("has_root", "root_start_ns", "root_service", "root_name")
@@ -269,10 +297,10 @@ class Store:
 
     def _forget(self, number: int) -> None:
         terms: set[int] = set()
-        operations: Counter[tuple[str, str, int]] = Counter()
+        operations: Counter[tuple[str, str, str]] = Counter()
         for stored in self.spans(number):
             terms.update(terms_of(stored, process_terms_of(stored)))
-            operations[stored.service, stored.span.name, stored.span.kind] -= 1
+            operations[stored.service, stored.span.name, kind_of(stored)] -= 1
         write = self._database.executemany
         write("DELETE FROM term WHERE term = ? AND trace = ?", [(term, number) for term in terms])
         write(_COUNT_OPERATION, [(*key, spans) for key, spans in operations.items()])
@@ -295,15 +323,14 @@ class Store:
             return int(found[0])
         return self._database.execute(_ADD_TRACE, (trace_id,)).lastrowid or 0
 
-    def _number(self, table: str, body: bytes) -> int:
+    def _number(self, insert: str, select: str, row: tuple[bytes, *tuple[str, ...]]) -> int:
         """Return the number of a resource or a scope, which is stored once."""
-        if (number := self._numbers.get((table, body))) is None:
-            self._database.execute(f"INSERT OR IGNORE INTO {table} (body) VALUES (?)", (body,))
-            found = self._database.execute(f"SELECT number FROM {table} WHERE body = ?", (body,))
-            (number,) = found.fetchone()
+        if (number := self._numbers.get((select, row[0]))) is None:
+            self._database.execute(insert, row)
+            (number,) = self._database.execute(select, row[:1]).fetchone()
             if len(self._numbers) >= _CACHED:
                 self._numbers.clear()
-            self._numbers[table, body] = number
+            self._numbers[select, row[0]] = number
         return int(number)
 
     def _body(self, table: str, number: int) -> bytes:

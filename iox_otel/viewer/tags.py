@@ -19,6 +19,7 @@ from .stored import Source, StoredSpan, plain
 KINDS = ("", "internal", "server", "client", "producer", "consumer")
 """A span's kind as its tag says it, by OTLP's numbers."""
 
+UNSPECIFIED = "unspecified"
 _STATUSES = {1: "OK", 2: "ERROR"}
 
 
@@ -69,6 +70,14 @@ def span_tags(stored: StoredSpan) -> Iterator[Tag]:
     if span.trace_state:
         yield Tag("w3c.tracestate", "string", span.trace_state)
     yield Tag("internal.span.format", "string", "otlp")
+
+
+def kind_of(stored: StoredSpan) -> str:
+    """Return a span's kind as its tag `span.kind` says it; "unspecified" if that says none."""
+    if stored.source is Source.OTLP:
+        return KINDS[stored.span.kind] if 0 < stored.span.kind < len(KINDS) else UNSPECIFIED
+    said = (tag.text for tag in _tags(stored.span.attributes) if tag.key == "span.kind")
+    return kind if (kind := next(said, "")) in KINDS[1:] else UNSPECIFIED
 
 
 def process_tags(resource: Resource) -> Iterator[Tag]:

@@ -73,7 +73,7 @@ def test_the_oldest_traces_go_first_and_whole(make: Make) -> None:
         assert [len(store.trace(make.trace_id(n))) for n in (5, 6, 7)] == [3, 3, 3]
         assert store.services() == ["service 5", "service 6", "service 7"]
         assert store.operations("service 4") == []
-        assert store.operations("service 5") == [("op 5", 0)]
+        assert store.operations("service 5") == [("op 5", "unspecified")]
         assert find(store, Query(service="service 4")).rows == []
         assert len(find(store, Query(tags=(("n", "2"),))).rows) == 3
         for table in ("span", "service_of", "term"):
@@ -155,3 +155,32 @@ def test_threads_may_add_and_read_at_the_same_time(store: Store, make: Make) -> 
         thread.join()
     assert failed == []
     assert store.kept()[:3] == (200, 200, 400)
+
+
+def test_operations_have_kinds_of_either_wire(store: Store, make: Make) -> None:
+    """A name of two kinds is two operations."""
+    server = make.span(1, 1, name="get")
+    server.kind = 2
+    client = make.span(1, 2, name="get", **{"span.kind": "client"})
+    odd = make.span(1, 3, name="odd", **{"span.kind": "no such"})
+    store.add([make.batch([server]), make.batch([client, odd], source=Source.JAEGER)])
+    assert store.operations("shop") == [
+        ("get", "client"),
+        ("get", "server"),
+        ("odd", "unspecified"),
+    ]
+
+
+def test_dependencies(store: Store, make: Make) -> None:
+    """Calls between services, of the traces in a time, counted; none within one service."""
+    for trace in (1, 2):
+        at_ms = trace * 1_000
+        root, inner = make.span(trace, 1, at_ms=at_ms), make.span(trace, 2, parent=1, at_ms=at_ms)
+        calls = [make.span(trace, n, parent=2, at_ms=at_ms) for n in (3, 4)]
+        orphan = make.span(trace, 5, parent=99, at_ms=at_ms)
+        store.add([make.batch([root, inner]), make.batch([*calls, orphan], "bank")])
+
+    at_ns = make.START_NS
+    assert store.dependencies(0, 2 * at_ns) == [("shop", "bank", 4)]
+    assert store.dependencies(at_ns + 1_500 * make.MS, 2 * at_ns) == [("shop", "bank", 2)]
+    assert store.dependencies(0, at_ns) == []
