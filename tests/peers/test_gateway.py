@@ -12,13 +12,16 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from iox_otel import Span, SpanContext
 from iox_otel_bridge import TracingConfig
 from iox_otel_bridge.tracing import Tracing
 from peerkit.collector import Collector
+from peerkit.jaeger import Jaeger
 from peerkit.process import wait_for
 from peerkit.tiers import Tiers, counted_calls, kept
+from peerkit.zipkin import Zipkin
 
 MS = 10**6
 SLOW_MS = 1_000
@@ -287,3 +290,46 @@ def test_gateways_are_found_by_name(tmp_path: Path) -> None:
         traces = app.send(app.trace() for _ in range(100))
         (gateway,) = tiers.gateways
         wait_for("all traces", lambda: kept(gateway) == traces or None, 20)
+
+
+def test_a_gateway_has_a_durable_queue_for_each_exporter(
+    tmp_path: Path, zipkin: Zipkin, compared: list[str]
+) -> None:
+    """A dead Jaeger delays neither Zipkin nor the file, and gets all of it, also after SIGKILL."""
+    jaeger = Jaeger(tmp_path)  # not there yet
+    gateway = Collector(
+        tmp_path,
+        config="gateway-config.yaml",
+        exporters=("otlp_grpc/jaeger", "zipkin", "file"),
+        KEEP_PERCENT="100",
+        DECISION_WAIT_AFTER_ROOT="1s",
+        JAEGER_OTLP_ENDPOINT=jaeger.otlp_grpc,
+        ZIPKIN_ENDPOINT=zipkin.endpoint,
+    )
+    with gateway, application(gateway, seed=4) as app:
+        traces = app.send(app.trace() for _ in range(200))
+        ids = [int(trace_id, 16) for trace_id in traces]
+        wait_for("file", lambda: kept(gateway) == traces or None)
+        wait_for("Zipkin", lambda: _by_trace(zipkin.spans(ids), "traceId", "id") == traces or None)
+        queued = gateway.metric("otelcol_exporter_queue_size", exporter="otlp_grpc/jaeger")
+        assert queued == sum(map(len, traces.values()))
+        gateway.kill()
+        gateway.start()
+        with jaeger:
+            wait_for(
+                "Jaeger",
+                lambda: _by_trace(jaeger.spans(ids), "traceID", "spanID") == traces or None,
+                60,
+            )
+    compared.append(
+        f"gateway with a dead Jaeger, then killed: all {queued:.0f} spans in the file and Zipkin "
+        "at once, and in Jaeger when it was back"
+    )
+
+
+def _by_trace(spans: Iterable[dict[str, Any]], trace_id: str, span_id: str) -> Traces:
+    """Return the ids of spans by those of their traces."""
+    traces: Traces = {}
+    for span in spans:
+        traces.setdefault(span[trace_id].rjust(32, "0"), set()).add(span[span_id])
+    return traces
