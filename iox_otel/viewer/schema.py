@@ -38,10 +38,17 @@ CREATE TABLE span (
 ) WITHOUT ROWID;
 CREATE TABLE resource (
     number INTEGER PRIMARY KEY,
-    body BLOB NOT NULL UNIQUE,
-    service TEXT NOT NULL
+    body BLOB NOT NULL,
+    schema_url TEXT NOT NULL,
+    service TEXT NOT NULL,
+    UNIQUE (body, schema_url)
 );
-CREATE TABLE scope (number INTEGER PRIMARY KEY, body BLOB NOT NULL UNIQUE);
+CREATE TABLE scope (
+    number INTEGER PRIMARY KEY,
+    body BLOB NOT NULL,
+    schema_url TEXT NOT NULL,
+    UNIQUE (body, schema_url)
+);
 CREATE TABLE term (                           -- where it is what a search can ask for, see terms.py
     term INTEGER NOT NULL,
     trace INTEGER NOT NULL,

@@ -14,7 +14,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .schema import connect
-from .stored import Batch, Source, StoredSpan, service_of
+from .stored import Batch, Schemas, Source, StoredSpan, service_of
 from .tags import kind_of
 from .terms import digest_of, process_terms_of, terms_of
 
@@ -139,7 +139,7 @@ class Store:
         self.max_bytes = max_mb << 20
         self._database = connect(path)
         self._lock = threading.RLock()
-        self._numbers: dict[tuple[str, bytes], int] = {}
+        self._numbers: dict[tuple[str, bytes, str], int] = {}
         self._process_terms: dict[int, frozenset[int]] = {}
         (self._spans,) = self.rows("SELECT coalesce(sum(spans), 0) FROM trace")[0]
         self._spans_seen: int = self._spans
@@ -169,18 +169,20 @@ class Store:
 
     def spans(self, number: int) -> Iterator[StoredSpan]:
         """Give the spans of the trace with that number."""
-        resources: dict[int, Resource] = {}
-        scopes: dict[int, InstrumentationScope] = {}
-        found = self.rows(
-            "SELECT source, resource, scope, body FROM span WHERE trace = ?", (number,)
-        )
-        for source, resource, scope, body in found:
-            if resource not in resources:
-                resources[resource] = Resource.FromString(self._body("resource", resource))
-            if scope not in scopes:
-                scopes[scope] = InstrumentationScope.FromString(self._body("scope", scope))
-            span = Span.FromString(body)
-            yield StoredSpan(span, resources[resource], scopes[scope], Source(source))
+        resources: dict[int, tuple[Resource, str]] = {}
+        scopes: dict[int, tuple[InstrumentationScope, str]] = {}
+        query = "SELECT source, resource, scope, body FROM span WHERE trace = ?"
+        for source, at_resource, at_scope, body in self.rows(query, (number,)):
+            if at_resource not in resources:
+                said, schema_url = self._of("resource", at_resource)
+                resources[at_resource] = (Resource.FromString(said), schema_url)
+            if at_scope not in scopes:
+                said, schema_url = self._of("scope", at_scope)
+                scopes[at_scope] = (InstrumentationScope.FromString(said), schema_url)
+            resource, of_resource = resources[at_resource]
+            scope, of_scope = scopes[at_scope]
+            schemas = Schemas(of_resource, of_scope)
+            yield StoredSpan(Span.FromString(body), resource, scope, Source(source), schemas)
 
     def services(self) -> list[str]:
         """Return the names of the services that have spans here, sorted."""
@@ -226,14 +228,17 @@ class Store:
         operations: Counter[tuple[str, str, str]],
     ) -> None:
         resource = self._number(
-            "INSERT OR IGNORE INTO resource (body, service) VALUES (?, ?)",
-            "SELECT number FROM resource WHERE body = ?",
-            (batch.resource.SerializeToString(deterministic=True), service_of(batch.resource)),
+            "INSERT OR IGNORE INTO resource (body, schema_url, service) VALUES (?, ?, ?)",
+            "SELECT number FROM resource WHERE body = ? AND schema_url = ?",
+            batch.resource.SerializeToString(deterministic=True),
+            batch.schemas.resource,
+            service_of(batch.resource),
         )
         scope = self._number(
-            "INSERT OR IGNORE INTO scope (body) VALUES (?)",
-            "SELECT number FROM scope WHERE body = ?",
-            (batch.scope.SerializeToString(deterministic=True),),
+            "INSERT OR IGNORE INTO scope (body, schema_url) VALUES (?, ?)",
+            "SELECT number FROM scope WHERE body = ? AND schema_url = ?",
+            batch.scope.SerializeToString(deterministic=True),
+            batch.schemas.scope,
         )
         belongs = f"{batch.source} {resource} {scope}".encode()
         for span in batch.spans:
@@ -323,19 +328,22 @@ class Store:
             return int(found[0])
         return self._database.execute(_ADD_TRACE, (trace_id,)).lastrowid or 0
 
-    def _number(self, insert: str, select: str, row: tuple[bytes, *tuple[str, ...]]) -> int:
+    def _number(self, insert: str, select: str, body: bytes, schema_url: str, *rest: str) -> int:
         """Return the number of a resource or a scope, which is stored once."""
-        if (number := self._numbers.get((select, row[0]))) is None:
-            self._database.execute(insert, row)
-            (number,) = self._database.execute(select, row[:1]).fetchone()
+        key = (select, body, schema_url)
+        if (number := self._numbers.get(key)) is None:
+            self._database.execute(insert, (body, schema_url, *rest))
+            (number,) = self._database.execute(select, (body, schema_url)).fetchone()
             if len(self._numbers) >= _CACHED:
                 self._numbers.clear()
-            self._numbers[select, row[0]] = number
+            self._numbers[key] = number
         return int(number)
 
-    def _body(self, table: str, number: int) -> bytes:
-        ((body,),) = self.rows(f"SELECT body FROM {table} WHERE number = ?", (number,))
-        return bytes(body)
+    def _of(self, table: str, number: int) -> tuple[bytes, str]:
+        ((body, schema_url),) = self.rows(
+            f"SELECT body, schema_url FROM {table} WHERE number = ?", (number,)
+        )
+        return body, schema_url
 
     def _terms_of_process(self, resource: int, stored: StoredSpan) -> frozenset[int]:
         if (terms := self._process_terms.get(resource)) is None:

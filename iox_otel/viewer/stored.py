@@ -6,10 +6,12 @@ is kept unchanged; what came from a Jaeger client is said in the same messages.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -27,6 +29,13 @@ class Source(StrEnum):
     OTLP = "otlp"
 
 
+class Schemas(NamedTuple):
+    """The URLs that say by which semantic conventions names are to be read; empty if none."""
+
+    resource: str = ""
+    scope: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Spans of one resource and one scope, on their way into the store."""
@@ -35,6 +44,7 @@ class Batch:
     scope: InstrumentationScope
     spans: Sequence[Span]
     source: Source = Source.OTLP
+    schemas: Schemas = Schemas()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class StoredSpan:
     resource: Resource
     scope: InstrumentationScope
     source: Source = Source.OTLP
+    schemas: Schemas = Schemas()
 
     @property
     def trace_id(self) -> bytes:
@@ -80,6 +91,14 @@ class StoredSpan:
     def is_error(self) -> bool:
         """Whether its status is an error."""
         return self.span.status.code == Status.STATUS_CODE_ERROR
+
+
+def batches_of(request: ExportTraceServiceRequest) -> Iterator[Batch]:
+    """Give what is in a request of OTLP."""
+    for of_resource in request.resource_spans:
+        for of_scope in of_resource.scope_spans:
+            schemas = Schemas(of_resource.schema_url, of_scope.schema_url)
+            yield Batch(of_resource.resource, of_scope.scope, of_scope.spans, Source.OTLP, schemas)
 
 
 def service_of(resource: Resource) -> str:

@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from iox_otel import Span, SpanContext, SpanKind
 from iox_otel.viewer.api import routes
 from iox_otel.viewer.store import Store
-from iox_otel.viewer.stored import Batch, Source
+from iox_otel.viewer.stored import Batch, Source, batches_of
 from iox_otel_bridge import TracingConfig
 from iox_otel_bridge.wire.jaeger_decode import decode_datagram
 from iox_otel_bridge.wire.otlp_decode import read_request
@@ -95,10 +95,7 @@ class Both:
         self.store.add([Batch(emitted.resource, scope, emitted.spans, Source.JAEGER)])
 
     def _take_request(self, body: bytes) -> None:
-        for of_resource in read_request(body).resource_spans:
-            for of_scope in of_resource.scope_spans:
-                batch = Batch(of_resource.resource, of_scope.scope, of_scope.spans)
-                self.store.add([batch])
+        self.store.add(batches_of(read_request(body)))
 
 
 def calls() -> list[Span]:

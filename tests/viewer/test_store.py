@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from iox_otel.viewer.schema import StoreError
 from iox_otel.viewer.search import Query, find
 from iox_otel.viewer.store import Store
-from iox_otel.viewer.stored import Source
+from iox_otel.viewer.stored import Schemas, Source, batches_of
 
 Make = Any
 
@@ -33,6 +34,21 @@ def test_a_span_comes_back_as_it_came(store: Store, make: Make) -> None:
         Source.JAEGER,
     )
     assert (stored.trace_id, stored.span_id[-1], stored.parent_id[-1]) == (make.trace_id(1), 2, 1)
+
+
+def test_a_request_comes_back_with_its_schemas(store: Store, make: Make) -> None:
+    """The URLs of resource and scope too; the same ones but for that are others."""
+    request = ExportTraceServiceRequest()
+    for number, schema in enumerate(("", "https://schema/1"), 1):
+        of_resource = request.resource_spans.add(resource=make.resource(), schema_url=schema)
+        of_scope = of_resource.scope_spans.add(schema_url=f"{schema}/scope")
+        of_scope.spans.append(make.span(1, number))
+    store.add(batches_of(request))
+
+    assert sorted(stored.schemas for stored in store.trace(make.trace_id(1))) == [
+        Schemas("", "/scope"),
+        Schemas("https://schema/1", "https://schema/1/scope"),
+    ]
 
 
 def test_a_trace_grows_in_any_order(store: Store, make: Make) -> None:
