@@ -1,0 +1,52 @@
+// Keys and values of a span, an event, a link, a process or a scope.
+
+import {el} from "../dom.js";
+import {copyButton} from "./copy.js";
+import {plainText} from "./matches.js";
+
+const LONG = 300;
+
+/** A table of *attributes*, each with its type and a button that copies its value. */
+export function attributeTable(attributes, {label, dropped = 0, needle = ""}) {
+  const table = el("table", {class: "pairs", "aria-label": label},
+    el("tbody", {}, ...attributes.map((pair) => pairRow(pair, needle))));
+  if (!dropped) return table;
+  return el("div", {}, table, el("p", {class: "dropped"}, `${dropped} more were dropped by the sender`));
+}
+
+function pairRow([key, type, value], needle) {
+  const found = needle && `${key}=${plainText(type, value)}`.toLowerCase().includes(needle);
+  return el("tr", {class: found ? "is-match" : ""},
+    el("th", {scope: "row"}, key),
+    el("td", {class: `value value-${type}`, title: type}, ...valueParts(type, value)),
+    el("td", {class: "pair-copy"}, copyButton(`Copy the value of ${key}`, () => plainText(type, value))));
+}
+
+function valueParts(type, value) {
+  if (type === "array" || type === "map") return [el("pre", {}, pretty(value))];
+  const text = plainText(type, value);
+  const parts = [];
+  if (type === "bytes") parts.push(el("span", {class: "value-note"}, "base64 "));
+  if (text.length <= LONG && !text.includes("\n")) parts.push(text);
+  else parts.push(longText(text));
+  return parts;
+}
+
+/** A value of many letters or lines, folded to its beginning until it is opened. */
+function longText(text) {
+  const lines = text.split("\n").length;
+  const size = lines > 1 ? `${lines} lines` : `${text.length} characters`;
+  const start = text.split("\n", 1)[0].slice(0, 80);
+  return el("details", {}, el("summary", {}, `${start}… `, el("span", {class: "value-note"}, size)),
+    el("pre", {}, text));
+}
+
+function pretty(value) {
+  const flat = JSON.stringify(value);
+  return flat.length <= 60 ? flat : JSON.stringify(value, null, 2);
+}
+
+/** The attributes as lines of logfmt-like text, as they are copied together. */
+export function attributeText(attributes) {
+  return attributes.map(([key, type, value]) => `${key}=${plainText(type, value)}`).join("\n");
+}

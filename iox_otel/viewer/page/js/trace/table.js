@@ -1,0 +1,71 @@
+// The table of a trace's operations; a row finds its spans in the timeline.
+
+import {colourOf} from "../colours.js";
+import {el} from "../dom.js";
+import {count, duration, line} from "../format.js";
+import {operationsOf} from "./measure.js";
+
+const time = (value) => (value === null ? "–" : duration(value));
+const COLUMNS = [
+  {key: "name", title: "Operation", text: true},
+  {key: "count", title: "Count", show: count},
+  {key: "errors", title: "Errors", show: (errors) => (errors ? count(errors) : "")},
+  {key: "p50", title: "p50", show: time},
+  {key: "p95", title: "p95", show: time},
+  {key: "p99", title: "p99", show: time},
+  {key: "max", title: "Longest", show: time},
+  {key: "total", title: "Total", show: time},
+  {key: "self", title: "Self time", show: time},
+  {key: "critical", title: "Critical path", show: time},
+];
+
+/** Return the table of *trace*, sorted by self time at first; *on* is told of `find(name)`. */
+export function createTable(trace, on) {
+  const rows = operationsOf(trace.nodes);
+  const most = rows.reduce((high, row) => Math.max(high, row.self), 1);
+  let sorted = {key: "self", down: true};
+  const body = el("tbody");
+  const heads = COLUMNS.map((column) => headOf(column, () => {
+    sorted = {key: column.key, down: sorted.key === column.key ? !sorted.down : !column.text};
+    fill();
+  }));
+
+  function fill() {
+    const order = [...rows].sort((a, b) => compare(a, b, sorted.key) * (sorted.down ? -1 : 1));
+    body.replaceChildren(...order.map((row) => rowOf(row, most, on)));
+    heads.forEach((head, i) => head.setAttribute("aria-sort",
+      COLUMNS[i].key === sorted.key ? (sorted.down ? "descending" : "ascending") : "none"));
+  }
+
+  fill();
+  return {
+    root: el("div", {class: "operations", tabindex: "0", role: "region", "aria-label": "Operations"},
+      el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body)),
+    close() {},
+  };
+}
+
+function compare(a, b, key) {
+  if (key === "name") return `${a.service}\0${a.name}` < `${b.service}\0${b.name}` ? -1 : 1;
+  return (a[key] ?? -1) - (b[key] ?? -1);
+}
+
+function headOf({title, text}, act) {
+  const made = el("button", {type: "button"}, title);
+  made.addEventListener("click", act);
+  return el("th", {scope: "col", class: text ? "" : "number"}, made);
+}
+
+function rowOf(row, most, on) {
+  const name = el("button", {type: "button", class: "link", title: "Find its spans in the timeline"},
+    el("bdi", {class: "row-service"}, line(row.service)), el("bdi", {class: "row-operation"}, line(row.name)));
+  name.addEventListener("click", () => on.find(row.name));
+  const cells = COLUMNS.slice(1).map(({key, show}) =>
+    el("td", {class: key === "errors" && row.errors ? "number has-errors" : "number"}, show(row[key])));
+  const share = el("span", {class: "share"});
+  share.style.width = `${(100 * row.self) / most}%`;
+  cells[COLUMNS.findIndex(({key}) => key === "self") - 1].append(share);
+  const made = el("tr", {}, el("th", {scope: "row"}, name), ...cells);
+  made.style.setProperty("--svc", colourOf(row.service));
+  return made;
+}
