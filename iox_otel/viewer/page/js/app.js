@@ -18,13 +18,13 @@
 //     update(state)     (may be absent) only `params` changed, by a link, back or forward, or
 //                       `app.setParams`; without it the view is closed and opened again
 //
-// `app` is the App below: links and state (`href`, `link`, `go`, `setParams`), `title`, `announce`,
-// `toast`, `keys`, `live` (see live.js), `status` (see status.js). What the server is asked goes
-// through api.js. Plain links within the page are followed without loading it anew.
+// `app` is the App below: links and state (`href`, `link`, `svgLink`, `go`, `setParams`), `title`,
+// `announce`, `toast`, `keys`, `live` (see live.js), `status` (see status.js). What the server is
+// asked goes through api.js. Plain links within the page are followed without loading it anew.
 
 import * as api from "./api.js";
 import {settle} from "./colours.js";
-import {el, fill} from "./dom.js";
+import {el, fill, svg} from "./dom.js";
 import {Header} from "./header.js";
 import {Keys} from "./keys.js";
 import {Live} from "./live.js";
@@ -71,6 +71,11 @@ class App {
     const link = el("a", attributes, ...children);
     link.href = this.href(path);
     return link;
+  }
+
+  /** The same within a diagram. */
+  svgLink(path, attributes, ...children) {
+    return svg("a", {...attributes, href: this.href(path)}, ...children);
   }
 
   /** Show *path*; with `replace`, in place of this entry of the history. */

@@ -30,10 +30,10 @@ export function settle(services) {
 }
 
 /** The colour of a service as a CSS value that follows the theme: "var(--svc-3)". */
-export const colour = (service) => `var(--svc-${numberOf(service)})`;
+export const colourOf = (service) => `var(--svc-${numberOf(service)})`;
 
 /** The same as properties for `el`: {"--svc": …}. */
-export const tint = (service) => ({"--svc": colour(service)});
+export const tint = (service) => ({"--svc": colourOf(service)});
 
 /** A service's name after a mark in its colour. */
 export function serviceLabel(service, extra = null) {

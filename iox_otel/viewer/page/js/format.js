@@ -22,6 +22,16 @@ function digits(value) {
   return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
 }
 
+const UNITS = {ns: 1, us: 1e3, "µs": 1e3, "μs": 1e3, ms: 1e6, s: 1e9, m: 6e10, h: 3.6e12};
+
+/** The nanoseconds of "1.5ms" or "1m30s", as the query API takes durations; null if it is none. */
+export function parseDuration(text) {
+  const wanted = text.replaceAll(" ", "");
+  if (!/^((\d+(\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))+$/.test(wanted)) return null;
+  const parts = wanted.matchAll(/([\d.]+)(\D+)/g);
+  return Math.round([...parts].reduce((sum, [, number, unit]) => sum + Number(number) * UNITS[unit], 0));
+}
+
 const two = (value) => String(value).padStart(2, "0");
 
 /** Unix nanoseconds, a decimal text, as milliseconds with a fraction. */
@@ -41,8 +51,9 @@ export function time(ms, now = Date.now()) {
 
 const date = (at) => `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
 
-/** A moment (ms) as date and time, always both, for titles and reports. */
-export function dateTime(ms) {
+/** Unix nanoseconds (text or BigInt) as date and time here, always both, for titles and reports. */
+export function dateTime(ns) {
+  const ms = msOf(ns);
   const at = new Date(ms);
   return Number.isNaN(at.getTime()) ? "no time" : `${date(at)} ${time(ms, ms)}`;
 }
@@ -77,16 +88,12 @@ export function bytes(number) {
   return `${digits(number)} GiB`;
 }
 
-const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu;
+const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu;
 
 /** *text* in one line, what cannot be seen or turns the direction made visible, at most *most* long. */
 export function line(text, most = 300) {
   const short = text.length > most ? `${text.slice(0, most)}…` : text;
-  return short.replace(UNSEEN, (character) => {
-    const code = character.codePointAt(0);
-    if (code < 0x20) return String.fromCharCode(0x2400 + code);
-    return code === 0x7f ? "␡" : `‹${code.toString(16).padStart(4, "0")}›`;
-  });
+  return short.replace(UNSEEN, (character) => `‹${character.codePointAt(0).toString(16).padStart(2, "0")}›`);
 }
 
 /**

@@ -1,0 +1,170 @@
+// The traces that were found, as a table.
+
+import {serviceLabel, tint} from "../colours.js";
+import {el, fill} from "../dom.js";
+import {ago, count, dateTime, duration, line, time} from "../format.js";
+import {sortOf} from "./query.js";
+
+const COLUMNS = [
+  ["service", "Service", 1], ["name", "Root", 1], ["duration", "Duration", -1, "number"],
+  ["spans", "Spans", -1, "number"], ["errors", "Errors", -1, "number"], [null, "Services"], ["start", "Start", -1, "number"],
+];
+const MOST_SERVICES = 4;
+
+/**
+ * `element`; `show(rows, params)`; `picked` are the ids that are checked. Calls on.sort(value),
+ * on.pick(ids) and on.hover(id or null).
+ */
+export class List {
+  #app;
+  #on;
+  #rows = new Map();
+  #head = el("tr");
+  #body = el("tbody");
+  #longest = 1;
+  picked = [];
+
+  constructor(app, on) {
+    this.#app = app;
+    this.#on = on;
+    this.element = el("div", {class: "found"},
+      el("table", {class: "table", "aria-label": "Traces"},
+        el("colgroup", el("col", {class: "of-pick"}), COLUMNS.map(([name, text]) => el("col", {class: `of-${name ?? text.toLowerCase()}`}))),
+        el("thead", this.#head), this.#body));
+    this.#body.addEventListener("click", (event) => this.#click(event));
+    this.#body.addEventListener("mouseover", (event) => on.hover(event.target.closest("tr")?.dataset.id ?? null));
+    this.#body.addEventListener("mouseleave", () => on.hover(null));
+  }
+
+  /** Show *rows*, in their order; those that were there keep their elements, and the focus. */
+  show(rows, params) {
+    this.#showHead(sortOf(params));
+    this.#longest = rows.reduce((most, row) => Math.max(most, row.duration), 1);
+    const before = this.#rows;
+    this.#rows = new Map(rows.map((row) => [row.traceID, this.#kept(row, before.get(row.traceID))]));
+    const focused = document.activeElement;
+    order(this.#body, [...this.#rows.values()].map(({element}) => element));
+    if (focused !== document.activeElement && focused.isConnected) focused.focus({preventScroll: true});
+    this.#scaleBars();
+  }
+
+  /** Mark the row of a trace, or none. */
+  hover(id) {
+    this.#body.querySelector("tr.hot")?.classList.remove("hot");
+    this.#rows.get(id)?.element.classList.add("hot");
+  }
+
+  /** Bring "3 s ago" up to date. */
+  tick() {
+    for (const {row, element} of this.#rows.values()) element.querySelector(".ago").textContent = ago(row.startMs);
+  }
+
+  /** Focus the row *step* after the focused one. */
+  move(step) {
+    const links = [...this.#body.querySelectorAll("a.root")];
+    const at = links.indexOf(document.activeElement?.closest("tr")?.querySelector("a.root"));
+    const next = links[at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + step, 0), links.length - 1)];
+    next?.focus();
+    next?.scrollIntoView({block: "nearest"});
+    return Boolean(next);
+  }
+
+  /** Check or uncheck the focused row; false if none is. */
+  pickFocused() {
+    const id = document.activeElement?.closest("tr")?.dataset.id;
+    if (!id) return false;
+    this.#pick(id);
+    return true;
+  }
+
+  /** Check these. */
+  showPicked(ids) {
+    this.picked = ids;
+    for (const {row, element} of this.#rows.values()) element.querySelector("input").checked = ids.includes(row.traceID);
+  }
+
+  // Two are enough to compare: a third one takes the place of the one that was checked first.
+  #pick(id) {
+    const picked = this.picked.includes(id) ? this.picked.filter((each) => each !== id) : [...this.picked, id].slice(-2);
+    this.showPicked(picked);
+    this.#on.pick(picked);
+  }
+
+  #kept(row, before) {
+    if (before && same(before.row, row)) return before;
+    const element = this.#made(row);
+    if (before?.element.contains(document.activeElement)) queueMicrotask(() => element.querySelector("a.root").focus());
+    return {row, element};
+  }
+
+  #made(row) {
+    const name = line(row.name) || "(no name)";
+    const pick = el("input", {type: "checkbox", checked: this.picked.includes(row.traceID),
+      "aria-label": `Choose ${line(row.name, 60)} to compare`});
+    return el("tr", {"data-id": row.traceID, style: tint(row.service), class: Number(row.errors) ? "has-errors" : null},
+      el("td", {class: "pick"}, pick),
+      el("td", {class: "clip"}, serviceLabel(row.service)),
+      el("td", {class: "clip"}, this.#app.link(`trace/${row.traceID}`, {class: "root", title: line(row.name, 1000)}, el("bdi", name))),
+      el("td", {class: "number took"}, duration(row.duration), el("span", {class: "bar", "aria-hidden": "true"})),
+      el("td", {class: "number"}, count(row.spans)),
+      el("td", {class: "number"}, row.errors ? el("span", {class: "errors"}, count(row.errors)) : el("span", {class: "dim"}, "–")),
+      el("td", {class: "clip services"}, servicesOf(row)),
+      el("td", {class: "number", title: dateTime(row.startNs)}, time(row.startMs), " ", el("span", {class: "dim ago"}, ago(row.startMs))));
+  }
+
+  #scaleBars() {
+    for (const {row, element} of this.#rows.values()) {
+      element.querySelector(".bar").style.width = `${Math.max((row.duration / this.#longest) * 100, 0.5)}%`;
+    }
+  }
+
+  #showHead([column, direction]) {
+    const key = `${column}${direction}`;
+    if (this.#head.dataset.key === key) return;
+    const focused = document.activeElement?.dataset?.column;
+    this.#head.dataset.key = key;
+    fill(this.#head, el("th", {class: "pick"}, el("span", {class: "unseen"}, "Compare")), COLUMNS.map(([name, text, first, kind]) => {
+      if (!name) return el("th", text);
+      const now = name === column ? direction : 0;
+      const next = now ? -now : first;
+      const arrow = now ? (now > 0 ? " ▲" : " ▼") : "";
+      return el("th", {class: kind, "aria-sort": now ? (now > 0 ? "ascending" : "descending") : null},
+        el("button", {type: "button", "data-column": name, on: {click: () => this.#on.sort(`${next < 0 ? "-" : ""}${name}`)}},
+          text, el("span", {"aria-hidden": "true"}, arrow)));
+    }));
+    if (focused) this.#head.querySelector(`[data-column="${focused}"]`)?.focus();
+  }
+
+  #click(event) {
+    const element = event.target.closest("tr");
+    if (!element) return;
+    if (event.target.closest("td.pick")) this.#pick(element.dataset.id);
+    else if (!event.target.closest("a") && !getSelection().toString()) {
+      const link = element.querySelector("a.root");
+      link.dispatchEvent(new MouseEvent("click", event));
+    }
+  }
+}
+
+const same = (a, b) => a.name === b.name && a.service === b.service && a.spans === b.spans && a.errors === b.errors
+  && a.duration === b.duration && a.startNs === b.startNs;
+
+/** Put *elements* into *parent*, moving as few as it can. */
+function order(parent, elements) {
+  const wanted = new Set(elements);
+  for (const child of [...parent.children]) if (!wanted.has(child)) child.remove();
+  let at = parent.firstChild;
+  for (const element of elements) {
+    if (element === at) at = at.nextSibling;
+    else parent.insertBefore(element, at);
+  }
+}
+
+function servicesOf({services}) {
+  const all = Object.entries(services).sort((a, b) => b[1] - a[1]);
+  const rest = all.slice(MOST_SERVICES);
+  return [
+    all.slice(0, MOST_SERVICES).map(([service, spans]) => serviceLabel(service, el("span", {class: "dim"}, ` ${count(spans)}`))),
+    rest.length ? el("span", {class: "dim", title: rest.map(([service]) => line(service, 80)).join("\n")}, `+${rest.length}`) : null,
+  ];
+}
