@@ -28,7 +28,7 @@ test: $(STAMP) ## Run all tests, warnings as errors
 peers: $(STAMP) ## Build a Collector and a Jaeger, fetch a Zipkin, once, into PEERS_DIR (needs Go, Java, Maven)
 	@PYTHONPATH=tests/peers $(BIN)/python -m peerkit.build
 
-test-peers: peers ## Test against them; says what is missing and ends with 3 on a machine that has not all
+test-peers: peers ## Test against them; says what is missing where Go, Java or Maven is, by "Error 3"
 	$(BIN)/python -m pytest tests/peers -m peers --timeout 600
 
 bench-collector: peers ## Measure what an agent and a gateway take on this machine (docs/collector.md)

@@ -115,7 +115,10 @@ def test_a_collector_killed_at_its_answer_has_kept_the_spans(
 
 
 def test_what_is_sent_while_jaeger_is_down_arrives(tmp_path: Path, compared: list[str]) -> None:
-    """The Collector keeps for Jaeger what it takes while Jaeger is down for 10 s."""
+    """The Collector keeps for Jaeger what it takes while Jaeger is down for 10 s.
+
+    What it had before died with Jaeger's memory.
+    """
     count = 6_000
     with (
         Jaeger(tmp_path) as jaeger,

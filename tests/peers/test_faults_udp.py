@@ -14,7 +14,7 @@ from pathlib import Path
 from peerkit.collector import Collector
 from peerkit.flow import Flow, missing
 from peerkit.jaeger import Jaeger
-from peerkit.process import wait_for
+from peerkit.process import free_port, wait_for
 
 BATCH_SPANS = 512
 """The most that one datagram of a flow holds: so many are encoded at a time, and they fit."""
@@ -120,6 +120,35 @@ def test_what_a_stalled_jaeger_misses_shows_in_its_count_of_batches(
     compared.append(
         f"Jaeger stalled under UDP: {len(lost)} of {count} spans overflowed its buffer, in the "
         f"{gap:g} batches that it counts as missing"
+    )
+
+
+def test_what_a_full_collector_cannot_queue_is_lost_over_udp(
+    tmp_path: Path, compared: list[str]
+) -> None:
+    """Nobody can be told; the Collector counts what one exporter misses, the others have it all."""
+    count = 6_000
+    zipkin = "zipkin"
+    with (
+        Collector(
+            tmp_path,
+            exporters=(zipkin, "file"),
+            ZIPKIN_ENDPOINT=f"http://127.0.0.1:{free_port()}/api/v2/spans",
+            QUEUE_SIZE="2000",
+        ) as collector,
+        Flow(
+            tmp_path, count=count, per_second=3_000, environment=jaeger_udp(collector.compact_port)
+        ) as flow,
+    ):
+        stats = flow.wait_for_end().stats
+        wait_for("all in the file", lambda: len(flow.in_file(collector)) == count or None)
+        queued = collector.metric("otelcol_exporter_queue_size", exporter=zipkin)
+        refused = collector.metric("otelcol_exporter_enqueue_failed_spans", exporter=zipkin)
+    assert stats.delivered == stats.recorded == count
+    assert refused > 0 and queued + refused == count
+    compared.append(
+        f"Collector with a full queue under UDP: {refused:.0f} of {count} spans lost for a dead "
+        "Zipkin, all in the file"
     )
 
 

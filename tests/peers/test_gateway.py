@@ -292,6 +292,24 @@ def test_gateways_are_found_by_name(tmp_path: Path) -> None:
         wait_for("all traces", lambda: kept(gateway) == traces or None, 20)
 
 
+def test_a_trace_without_a_root_is_decided_later(tmp_path: Path) -> None:
+    """DECISION_WAIT after its first span, where a root has DECISION_WAIT_AFTER_ROOT."""
+    waits = {"DECISION_WAIT": "6s", "DECISION_WAIT_AFTER_ROOT": "1s"}
+    with (
+        Tiers(tmp_path, count=1, gateway=waits) as tiers,
+        application(tiers.agent, seed=5) as app,
+    ):
+        (gateway,) = tiers.gateways
+        began = time.monotonic()
+        rootless = app.send(app.trace(error=True)[:-1] for _ in range(20))
+        rooted = app.send(app.trace(error=True) for _ in range(20))
+        wait_for("those with a root", lambda: kept(gateway).keys() >= rooted.keys() or None, 10)
+        if time.monotonic() - began < DECISION_S + 1:  # on a machine that is not too slow to tell
+            assert kept(gateway) == rooted
+        wait_for("the others", lambda: kept(gateway) == rooted | rootless or None, 15)
+        assert time.monotonic() - began > DECISION_S + 1
+
+
 def test_a_gateway_has_a_durable_queue_for_each_exporter(
     tmp_path: Path, zipkin: Zipkin, compared: list[str]
 ) -> None:

@@ -59,7 +59,7 @@ class Both:
                 TRACES_EXPORTER_JAEGER_AGENT_HOST="127.0.0.1",
                 TRACES_EXPORTER_JAEGER_AGENT_PORT=str(port),
                 TRACES_EXPORTER_JAEGER_MAX_PACKET_BYTES="8000",
-                TRACES_JAEGER_MAX_MSGS_PER_SECOND="300",
+                TRACES_JAEGER_MAX_MSGS_PER_SECOND="100",
             )
 
     def send_otlp(self, service: str, spans: list[Span]) -> None:

@@ -111,6 +111,7 @@ class Peer:
         if self.path.exists():
             print(f"{self.name}: {self.path}")
             return
+        print(f"{self.name}: getting it, which can take minutes", flush=True)
         peers_dir().mkdir(parents=True, exist_ok=True)
         start = time.monotonic()
         with tempfile.TemporaryDirectory(dir=peers_dir(), prefix=f"{self.name}-") as scratch:
@@ -149,4 +150,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; what was whole stays, the rest is built again next time")

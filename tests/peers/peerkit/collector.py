@@ -58,12 +58,14 @@ class Collector(Process):
         )
 
     def file_spans(self) -> Iterator[dict[str, Any]]:
-        """Give the spans in its file, as OTLP's JSON with their `resource` and `scope`."""
+        """Give the spans in its file, as OTLP's JSON with `resource`, `scope` and `schemas`."""
         for record in records(self.traces_file.read_bytes()):
             for batch in record["resourceSpans"]:
                 for scope in batch["scopeSpans"]:
+                    schemas = (batch.get("schemaUrl", ""), scope.get("schemaUrl", ""))
+                    around = {"resource": batch["resource"], "scope": scope["scope"]}
                     for span in scope["spans"]:
-                        yield {**span, "resource": batch["resource"], "scope": scope["scope"]}
+                        yield {**span, **around, "schemas": schemas}
 
     def metric(self, name: str, **labels: str) -> float:
         """Return a metric of its own, see `metrics.metric`."""

@@ -21,6 +21,8 @@ _CLOCK = re.compile(
     "invalid parent span IDs=.*; skipping clock skew adj|clock skew adjustment disabled"
 )
 """What the query service notes of a span whose parent is not there, or not around it."""
+_SPAN = {"traceID", "spanID", "flags", "operationName", "references", "startTime", "duration"}
+_SPAN |= {"tags", "logs", "processID", "process", "warnings"}
 _SAFE = (1 << 53) - 1
 """Beyond this number of JavaScript's, the API writes integers as text."""
 
@@ -92,7 +94,8 @@ def of_otlp(form: Form) -> Form:
 
 
 def received(span: Mapping[str, Any]) -> Form:
-    """Return a span of the query API."""
+    """Return a span of the query API; raises AssertionError if it says more than is read."""
+    assert span.keys() <= _SPAN, span.keys() - _SPAN
     return {
         "warnings": [text for text in span["warnings"] or () if not _CLOCK.match(text)],
         "trace id": span["traceID"],

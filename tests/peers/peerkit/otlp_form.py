@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 
 from iox_otel import Span, SpanKind, SpanStatus
@@ -15,9 +16,13 @@ from iox_otel import Span, SpanKind, SpanStatus
 Form = dict[str, Any]
 Value = tuple[str, Any]
 
-SCOPE = ("iox-trace", "0.1.0")
+SCOPE = ("iox-trace", version("iox-otel"))
 _LOCAL, _REMOTE = 0x100, 0x300
 """SpanFlags: it is known whether the parent, or the linked span, is remote; and it is."""
+_SPAN = {"traceId", "spanId", "parentSpanId", "traceState", "flags", "name", "kind", "attributes"}
+_SPAN |= {"startTimeUnixNano", "endTimeUnixNano", "events", "links", "status"}
+_SPAN |= {"resource", "scope", "schemas"}  # of what is around it
+_PARTS = {"timeUnixNano", "name", "attributes", "traceId", "spanId", "flags"}
 _I64 = range(-(1 << 63), 1 << 63)
 
 
@@ -95,13 +100,20 @@ def of_jaeger(span: Span, resource: Mapping[str, str]) -> Form:
 def last_words(span: Span) -> list[str]:
     """Return the status's message if no event says it: in Jaeger's form a log at the end does."""
     message = span.status_message
-    return [message] if message and message not in [event.msg for event in span.events] else []
+    said = {event.msg for event in span.events}
+    said |= {str(event.metadata.get("exception.message")) for event in span.events}
+    return [message] if message and message not in said else []
 
 
 def received(span: Mapping[str, Any]) -> Form:
-    """Return a span of the Collector's file."""
+    """Return a span of the Collector's file; raises AssertionError if it says more than is read."""
     status = span.get("status", {})
     scope = span["scope"]
+    assert span.keys() <= _SPAN, span.keys() - _SPAN
+    assert status.keys() <= {"code", "message"} and scope.keys() <= {"name", "version"}
+    assert span["resource"].keys() <= {"attributes"} and span["schemas"] == ("", "")
+    for part in (*span.get("events", ()), *span.get("links", ())):
+        assert part.keys() <= _PARTS, part.keys() - _PARTS
     return {
         "trace id": span["traceId"],
         "span id": span["spanId"],

@@ -15,14 +15,18 @@ Seen = Callable[[bytes], object]
 
 @contextmanager
 def udp_tee(port: int, seen: Seen) -> Iterator[int]:
-    """Hand datagrams on to *port* of loopback; the value is the port to send them to."""
+    """Hand datagrams on to *port* of loopback; the value is the port to send them to.
+
+    They are shown at the end: whoever looks takes time, in which the kernel would drop others.
+    """
+    came: list[bytes] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as tap:
         tap.bind(("127.0.0.1", 0))
 
         def hand_on() -> None:
             while datagram := tap.recv(65_535):
                 tap.sendto(datagram, ("127.0.0.1", port))
-                seen(datagram)
+                came.append(datagram)
 
         thread = threading.Thread(target=hand_on)
         thread.start()
@@ -31,6 +35,8 @@ def udp_tee(port: int, seen: Seen) -> Iterator[int]:
         finally:
             tap.sendto(b"", tap.getsockname())
             thread.join()
+    for datagram in came:
+        seen(datagram)
 
 
 @contextmanager

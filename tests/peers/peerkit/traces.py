@@ -100,6 +100,11 @@ class TraceSet:
         yield self._with_status("ok with a message", SpanStatus.OK, "all is well")
         yield self._with_status("error without one", SpanStatus.ERR, None)
         yield self._with_status("message of the event", SpanStatus.ERR, "Event 0", events=1)
+        told = self._with_status("message of the exception", SpanStatus.ERR, "it broke")
+        metadata = {"exception.message": "it broke"}
+        told.event(SpanEvent("exception", metadata, time_ns=told.start_ns))
+        yield told
+        yield self._new(self._id(128), None, "", events=1)
         yield self._mended()
 
     def huge(self) -> Iterator[Span]:

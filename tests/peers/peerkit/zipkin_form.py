@@ -9,6 +9,8 @@ from . import gojson
 from .otlp_form import Form, Value
 
 _KINDS = ("", "", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+_SPAN = {"traceId", "id", "parentId", "kind", "name", "timestamp", "duration", "localEndpoint"}
+_SPAN |= {"annotations", "tags"}
 _STATUSES = {1: "STATUS_CODE_OK", 2: "STATUS_CODE_ERROR"}
 
 
@@ -18,7 +20,8 @@ def of_otlp(form: Form) -> Form:
     As the Collector translates (pkg/translator/zipkin, zipkin-go): times are rounded to
     microseconds, and a duration under one is one; names are in lower case; attributes of the span,
     the scope and the resource are tags, all of them text; kind INTERNAL, the status and the links
-    are tags; an event with attributes is `name|JSON|0`.
+    are tags; an event with attributes is `name|JSON|0`. Zipkin
+    keeps annotations that are equal in time and text once.
     """
     return {
         "trace id": form["trace id"].removeprefix("0" * 16),
@@ -35,7 +38,9 @@ def of_otlp(form: Form) -> Form:
 
 
 def received(span: Mapping[str, Any]) -> Form:
-    """Return a span of the API."""
+    """Return a span of the API; raises AssertionError if it says more than is read."""
+    assert span.keys() <= _SPAN, span.keys() - _SPAN
+    assert span["localEndpoint"].keys() == {"serviceName"}
     return {
         "trace id": span["traceId"],
         "span id": span["id"],
