@@ -6,7 +6,7 @@ export const ROW_HEIGHT = 24;
 const TOP = 6;
 const THICK = 12;
 const LEAST = 2;
-const MOST_PARTS = 400;
+const MOST_EVENTS = 400;
 
 /** How times become places: `x(ns)` in pixels of a cell *width* wide that shows *from* to *to*. */
 export function scaleOf({from, to}, width) {
@@ -63,7 +63,7 @@ function blocks(parts, scale, y, height) {
     const right = clamp(scale.x(to), scale);
     const last = drawn[drawn.length - 1];
     if (last && left - last[1] < 0.5) last[1] = right;
-    else if (drawn.length < MOST_PARTS) drawn.push([left, right]);
+    else drawn.push([left, right]);
   }
   return drawn.map(([left, right]) => block(left, Math.max(right - left, 0.5), y, height)).join("");
 }
@@ -74,7 +74,7 @@ function ticks(events, scale) {
   const seen = new Set();
   for (const {time} of events) {
     if (time >= scale.from && time <= scale.to) seen.add(Math.round(scale.x(time)));
-    if (seen.size > MOST_PARTS) break;
+    if (seen.size > MOST_EVENTS) break;
   }
   return [...seen].map((x) => `M${x - 0.5} ${TOP - 4}h1v${THICK + 6}h-1z`).join("");
 }

@@ -1,7 +1,7 @@
 // The tree of a trace, from the spans as the server gives them.
 //
 // Nothing here is repaired in silence: what cannot be true (a child before its parent, two spans of
-// one id, a circle of parents) is shown as it came and said in the `warnings` of the span.
+// one id, a cycle of parents) is shown as it came and said in the `warnings` of the span.
 
 import {markCriticalPath, measureSelfTimes} from "./measure.js";
 import {adopt, cutCycles, groupByParent, indexById} from "./parents.js";

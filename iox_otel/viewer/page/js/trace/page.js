@@ -52,16 +52,19 @@ export function showTrace(container, json, host) {
   }
 
   function view() {
-    views[session.view] ??= MAKERS[session.view](trace, on);
+    if (!views[session.view]) {
+      views[session.view] = MAKERS[session.view](trace, on);
+      body.append(views[session.view].root);
+    }
     return views[session.view];
   }
 
   function update(what) {
     if (what === "address") find.set(session);
     if (what === "view" || what === "address") {
-      body.replaceChildren(view().root);
+      view();
+      for (const [name, made] of Object.entries(views)) made.root.hidden = name !== session.view;
       tabs.show(session.view);
-      detail = null;
     }
     if (what !== "rows" && what !== "zoom") showDetail();
     if (session.view === "timeline") showRows(what);
@@ -77,20 +80,26 @@ export function showTrace(container, json, host) {
   }
 
   function showDetail() {
+    const focused = detail?.contains(document.activeElement);
     const wanted = session.opened && session.view === "timeline" ? session.current : null;
     body.querySelector(":scope > .splitter")?.remove();
     detail?.remove();
     detail = wanted && createDetail(wanted, trace, ofDetail, session.query.trim().toLowerCase());
-    if (!detail) return;
+    if (!detail) {
+      if (focused) focusRows();
+      return;
+    }
     body.append(splitter({label: "Width of the details", sign: -1, size: () => detail.offsetWidth,
       resize: (width) => body.style.setProperty("--detail-width",
         `${Math.max(Math.min(width, body.clientWidth - 300), LEAST_DETAIL)}px`)}), detail);
+    if (focused) detail.focus();
   }
 
-  container.replaceChildren(el("div", {class: "trace"}, headOf(trace, tabs, menu), find.root,
+  const news = el("span", {class: "trace-news", role: "status"});
+  container.replaceChildren(el("div", {class: "trace"}, headOf(trace, news, tabs, menu), find.root,
     notesOf(trace, session), body));
   update("view");
-  return {trace, session, find, menu, focusRows, focusDetail: () => detail?.focus(), back: () => view().back?.() ?? false,
+  return {trace, session, find, menu, news, focusRows, focusDetail: () => detail?.focus(), back: () => view().back?.() ?? false,
     close: () => Object.values(views).forEach((made) => made.close())};
 }
 
@@ -119,7 +128,7 @@ function createTabs(choose) {
   };
 }
 
-function headOf(trace, tabs, menu) {
+function headOf(trace, news, tabs, menu) {
   const {main} = trace;
   const title = el("h1", {class: "trace-title"}, el("bdi", {class: "row-service"}, line(main?.service ?? "")),
     el("bdi", {class: "row-operation"}, line(main?.name ?? "empty trace")));
@@ -132,7 +141,7 @@ function headOf(trace, tabs, menu) {
     copyButton("Copy the trace's id", () => trace.traceID),
     el("span", {class: "trace-facts"}, facts.join(" · "),
       errors ? el("span", {class: "has-errors"}, ` · ${counted(errors, "error")}`) : ""),
-    el("div", {class: "trace-tools"}, tabs.root, menu.root));
+    el("div", {class: "trace-tools"}, news, tabs.root, menu.root));
 }
 
 const NOTES = {
@@ -140,7 +149,7 @@ const NOTES = {
   skew: (n) => `${n} ${n === 1 ? "span starts" : "spans start"} before the parent: shown as they came, no clock is corrected`,
   unfinished: (n) => `${n} without an end`,
   duplicate: (n) => `${n} share an id with another`,
-  cycle: (n) => `${n} ${n === 1 ? "circle" : "circles"} of parents cut`,
+  cycle: (n) => `${counted(n, "cycle")} of parents cut`,
 };
 
 /** A line for what is odd about the trace; empty for most. */

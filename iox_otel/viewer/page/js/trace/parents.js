@@ -1,4 +1,4 @@
-// Who is whose parent: orphans, ids that several spans have, and circles.
+// Who is whose parent: orphans, ids that several spans have, and cycles.
 
 const SERVER = 2;
 const CLIENT = 3;
@@ -59,7 +59,7 @@ function bestParent(node, candidates) {
     ?? others[0] ?? candidates[0];
 }
 
-/** Break each circle of parents at its earliest span, which becomes a root. */
+/** Break each cycle of parents at its earliest span, which becomes a root. */
 export function cutCycles(spans) {
   const settled = new Set();
   for (const node of spans) {
@@ -76,13 +76,13 @@ export function cutCycles(spans) {
   }
 }
 
-function cut(circle) {
-  const first = circle.reduce((low, node) => (node.start < low.start ? node : low));
+function cut(cycle) {
+  const first = cycle.reduce((low, node) => (node.start < low.start ? node : low));
   const children = first.parent.children;
   children.splice(children.indexOf(first), 1);
   first.parent = null;
-  const text = circle.length === 1 ? "names itself as its parent"
-    : `${circle.length} spans are each other's ancestors; the circle is cut here`;
+  const text = cycle.length === 1 ? "names itself as its parent"
+    : `${cycle.length} spans are each other's ancestors; the cycle is cut here`;
   first.warnings.push({kind: "cycle", text});
 }
 

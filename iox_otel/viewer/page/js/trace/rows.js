@@ -113,7 +113,7 @@ function marks(node) {
   return found;
 }
 
-const ODD = {duplicate: "same id", cycle: "circle", unfinished: "no end", skew: "before parent"};
+const ODD = {duplicate: "same id", cycle: "cycle", unfinished: "no end", skew: "before parent"};
 
 function titleOf(node) {
   const lines = [node.absent ? `The parent ${node.id} is not in this trace.` : line(`${node.service}: ${node.name}`)];
@@ -141,6 +141,6 @@ function fillRow(row, node, index, state) {
   root.classList.toggle("is-context", state.context.has(node));
   root.classList.toggle("is-match", state.matches.has(node));
   root.classList.toggle("has-error-below", parent && !open && node.errorsBelow > 0);
-  toggle.textContent = parent ? (open ? "▾" : `▸${node.below}`) : "";
+  toggle.textContent = parent ? (open ? "▾" : `▸${node.below}${node.errorsBelow ? "!" : ""}`) : "";
   drawBar(bar, node, state.scale, node.unfinished ? "no end" : duration(node.duration));
 }

@@ -3,7 +3,7 @@
 /** Its keys as js/keys.js takes them; *page*() is what `showTrace` returned, null until the trace is here. */
 export function shortcutsOf(page) {
   const key = (keys, text, act) => ({keys, text, run: (event) => page() !== null && act(page(), event)});
-  const go = (keys, text, act) => key(keys, text, ({session}, event) => inTimeline(session, keys, event) && done(act(session)));
+  const go = (keys, text, act) => key(keys, text, ({session}, event) => inTimeline(session, keys, event) && onRows(page(), act));
   return [
     key(["/"], "find in the trace", ({find}) => done(find.focus())),
     go(["j", "ArrowDown"], "next span", (session) => session.move(1)),
@@ -27,6 +27,14 @@ export function shortcutsOf(page) {
 }
 
 const done = () => true;
+
+/** Change what is shown of the rows, and have the focus there if nothing else has it. */
+function onRows({session, focusRows}, act) {
+  act(session);
+  const focused = document.activeElement;
+  if (!focused || focused === document.body || focused.id === "main") focusRows();
+  return true;
+}
 
 /** Whether keys mean the rows now; within the details the arrows scroll. */
 function inTimeline(session, keys, event) {

@@ -2,7 +2,7 @@
 
 import * as api from "../api.js";
 import {el, fill} from "../dom.js";
-import {line} from "../format.js";
+import {counted, line} from "../format.js";
 import {showTrace} from "./page.js";
 import {shortcutsOf} from "./shortcuts.js";
 
@@ -15,10 +15,16 @@ export function open(container, state, app) {
   const ended = new AbortController();
   let page = null;
   let latest = state.params;
-  load(container, state.id, ended.signal, (json) => {
-    page = showTrace(container, json, hostOf(json, () => latest, app));
+  const show = (json) => {
+    page?.close();
+    page = showTrace(container, json, hostOf(json, latest, (kept) => { latest = kept; }, app));
     const {main} = page.trace;
     app.title(main ? line(`${main.service}: ${main.name}`, 80) : `Trace ${state.id}`);
+  };
+  const fetchIt = () => load(container, state.id, ended.signal, show);
+  fetchIt();
+  const endNews = app.live.on("trace", (row) => {
+    if (row.traceID === page?.trace.traceID) offerMore(page, row.spans - page.trace.size, fetchIt);
   });
   return {
     keys: shortcutsOf(() => page),
@@ -27,14 +33,21 @@ export function open(container, state, app) {
       page?.session.adopt(params);
     },
     close() {
+      endNews();
       ended.abort();
       page?.close();
     },
   };
 }
 
+/** Say that spans came in since; they are shown when asked for, so that nothing moves by itself. */
+function offerMore(page, more, show) {
+  if (more <= 0) return;
+  fill(page.news, el("button", {type: "button", on: {click: show}}, `Show ${counted(more, "more span")} that came in`));
+}
+
 async function load(container, id, signal, show) {
-  fill(container, el("p", {class: "page-narrow dim", role: "status"}, "The trace is being fetched…"));
+  if (!container.firstChild) fill(container, el("p", {class: "page-narrow dim", role: "status"}, "The trace is being fetched…"));
   try {
     show(await api.trace(id, {signal}));
   } catch (error) {
@@ -52,15 +65,16 @@ function failure(id, error, again) {
     el("p", el("button", {type: "button", on: {click: again}}, "Try again")));
 }
 
-function hostOf(json, params, app) {
-  const path = (id, parameters) => `trace/${id}${String(parameters) ? `?${parameters}` : ""}`;
+function hostOf(json, parameters, keep, app) {
+  const path = (id, wanted) => `trace/${id}${String(wanted) ? `?${wanted}` : ""}`;
   return {
-    parameters: params(),
-    replace(parameters) {
-      const changes = Object.fromEntries(PARAMETERS.map((name) => [name, parameters.get(name)]));
+    parameters,
+    replace(now) {
+      keep(now);
+      const changes = Object.fromEntries(PARAMETERS.map((name) => [name, now.get(name)]));
       app.setParams(changes, {replace: true, quiet: true});
     },
-    address: (parameters) => app.href(path(json.traceID, parameters)),
+    address: (wanted) => app.href(path(json.traceID, wanted)),
     linkTo: (traceID, spanID) => app.href(path(traceID, new URLSearchParams(spanID ? {span: spanID} : {}))),
     exportHref: (format) => api.exportUrl(json.traceID, format),
   };
