@@ -67,8 +67,8 @@ class _Api:
         if request.query_params.getlist("traceID"):
             return self._traces_by_id(parameters.trace_ids_of(request.query_params))
         found = find(self._store, parameters.query_of(request.query_params))
-        spans = [self._store.trace(row.trace_id) for row in found.rows]
-        return _answer([jaeger_json.trace_of(each) for each in spans if each])
+        traces = self._store.traces([row.trace_id for row in found.rows])
+        return _answer([jaeger_json.trace_of(spans) for spans in traces if spans])
 
     def trace(self, request: Request) -> Response:
         spans = self._store.trace(parameters.trace_id_of(request.path_params["trace_id"]))

@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
-from .search import Query
+from .query import Query
 
 DEFAULT_LIMIT = 100
 _TWO_DAYS_NS = 2 * 24 * 3_600 * 10**9

@@ -89,8 +89,14 @@ class StoredSpan:
 
     @property
     def is_error(self) -> bool:
-        """Whether its status is an error."""
-        return self.span.status.code == Status.STATUS_CODE_ERROR
+        """Whether its status is an error; of a Jaeger client's, whether its tag `error` is true."""
+        if self.source is Source.OTLP:
+            return self.span.status.code == Status.STATUS_CODE_ERROR
+        return any(
+            attribute.key == "error"
+            and (attribute.value.bool_value or attribute.value.string_value == "true")
+            for attribute in self.span.attributes
+        )
 
 
 def batches_of(request: ExportTraceServiceRequest) -> Iterator[Batch]:

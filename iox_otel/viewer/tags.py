@@ -6,7 +6,7 @@ translates it (OpenTelemetry to Jaeger Transformation).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -18,6 +18,9 @@ from .stored import Source, StoredSpan, plain
 
 KINDS = ("", "internal", "server", "client", "producer", "consumer")
 """A span's kind as its tag says it, by OTLP's numbers."""
+
+Keys = Set[str] | None
+"""Those of attributes that are wanted, None for all. Others may come along."""
 
 UNSPECIFIED = "unspecified"
 _STATUSES = {1: "OK", 2: "ERROR"}
@@ -47,10 +50,10 @@ class Tag(NamedTuple):
 _ODD = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 
 
-def span_tags(stored: StoredSpan) -> Iterator[Tag]:
+def span_tags(stored: StoredSpan, keys: Keys = None) -> Iterator[Tag]:
     """Give the tags of a span, in no particular order."""
     if stored.source is Source.JAEGER:
-        yield from _tags(stored.span.attributes)
+        yield from _tags(stored.span.attributes, keys)
         yield Tag("internal.span.format", "string", "proto")
         return
     span, scope = stored.span, stored.scope
@@ -58,7 +61,7 @@ def span_tags(stored: StoredSpan) -> Iterator[Tag]:
         yield Tag("otel.scope.name", "string", scope.name)
     if scope.version:
         yield Tag("otel.scope.version", "string", scope.version)
-    yield from _tags(span.attributes)
+    yield from _tags(span.attributes, keys)
     if 0 < span.kind < len(KINDS):
         yield Tag("span.kind", "string", KINDS[span.kind])
     if status := _STATUSES.get(span.status.code):
@@ -76,21 +79,21 @@ def kind_of(stored: StoredSpan) -> str:
     """Return a span's kind as its tag `span.kind` says it; "unspecified" if that says none."""
     if stored.source is Source.OTLP:
         return KINDS[stored.span.kind] if 0 < stored.span.kind < len(KINDS) else UNSPECIFIED
-    said = (tag.text for tag in _tags(stored.span.attributes) if tag.key == "span.kind")
+    said = (tag.text for tag in _tags(stored.span.attributes, {"span.kind"}))
     return kind if (kind := next(said, "")) in KINDS[1:] else UNSPECIFIED
 
 
-def process_tags(resource: Resource) -> Iterator[Tag]:
+def process_tags(resource: Resource, keys: Keys = None) -> Iterator[Tag]:
     """Give the tags of a process: its resource's attributes but the service's name."""
     named = False
     for attribute in resource.attributes:
         if attribute.key == "service.name" and not named:
             named = True
-        else:
-            yield _tag(attribute)
+        elif keys is None or attribute.key in keys:
+            yield tag_of(attribute)
 
 
-def log_fields(event: Span.Event, source: Source) -> Iterator[Tag]:
+def log_fields(event: Span.Event, source: Source, keys: Keys = None) -> Iterator[Tag]:
     """Give the fields of a log: first the event's name, as `event`.
 
     Of OTLP not, if an attribute is called so; a Jaeger client's log may have two such fields.
@@ -99,23 +102,26 @@ def log_fields(event: Span.Event, source: Source) -> Iterator[Tag]:
         source is Source.JAEGER or all(attribute.key != "event" for attribute in event.attributes)
     ):
         yield Tag("event", "string", event.name)
-    yield from _tags(event.attributes)
+    yield from _tags(event.attributes, keys)
 
 
-def all_tags(stored: StoredSpan) -> Iterator[Tag]:
+def all_tags(stored: StoredSpan, keys: Keys = None) -> Iterator[Tag]:
     """Give all that a search for a tag looks at."""
-    yield from span_tags(stored)
-    yield from process_tags(stored.resource)
+    yield from span_tags(stored, keys)
+    yield from process_tags(stored.resource, keys)
     for event in stored.span.events:
-        yield from log_fields(event, stored.source)
+        yield from log_fields(event, stored.source, keys)
 
 
-def _tags(attributes: Iterable[KeyValue]) -> Iterator[Tag]:
-    return map(_tag, attributes)
-
-
-def _tag(attribute: KeyValue) -> Tag:
+def tag_of(attribute: KeyValue) -> Tag:
+    """Return an attribute as a tag; one that holds nothing is an empty text."""
     return Tag(attribute.key, *_typed(attribute.value))
+
+
+def _tags(attributes: Iterable[KeyValue], keys: Keys) -> Iterator[Tag]:
+    if keys is None:
+        return map(tag_of, attributes)
+    return (tag_of(attribute) for attribute in attributes if attribute.key in keys)
 
 
 def _typed(value: AnyValue) -> tuple[str, str | bool | int | float | bytes]:

@@ -1,67 +1,178 @@
-"""Terms: numbers that stand for what a search can ask for, so that it finds the traces with it.
+"""Terms: numbers that stand for what a search can ask for, so that it finds the spans with it.
 
 A term is 64 bits of a hash, so two things may share one: what is found is looked at before it is
-shown.
+shown. The store keeps the terms of a trace's spans with the trace, and two bits of each with the
+span, as its signature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterable
 from hashlib import blake2b
+from typing import NamedTuple
 
-from .stored import StoredSpan
-from .tags import log_fields, process_tags, span_tags
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from .stored import Batch, StoredSpan
+from .tags import Tag, log_fields, process_tags, span_tags, tag_of
+
+_CACHED = 16_384
+_MAX_CACHED_BYTES = 256
+"""Of an attribute; longer ones are seldom seen twice."""
+_HALF_BITS = 63
+"""A signature has two halves, numbers that SQLite can hold."""
 
 
-def digest_of(*parts: bytes) -> int:
-    """Return 64 bits of a hash of *parts*, as SQLite's signed integer."""
-    digest = blake2b(b"\0".join(parts), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
+def digest_of(body: bytes) -> int:
+    """Return 64 bits of a hash of *body*, as SQLite's signed integer."""
+    return int.from_bytes(blake2b(body, digest_size=8).digest(), "big", signed=True)
 
 
 def of_service(service: str) -> int:
     """Return the term of a span of *service*."""
-    return _term("service", service)
+    return _hash("service", service)
 
 
 def of_operation(service: str, name: str) -> int:
-    """Return the term of a span that is called *name*, of *service* or of any."""
-    return _term("operation", service, name)
+    """Return the term of a span of *service* that is called *name*."""
+    return _hash("operation", service, name)
 
 
-def of_error(service: str = "") -> int:
-    """Return the term of a span with an error, of *service* or of any."""
-    return _term("error", service)
+def of_error(service: str) -> int:
+    """Return the term of a span of *service* with an error."""
+    return _hash("error", service)
 
 
-def of_tag(key: str, text: str) -> int:
-    """Return the term of a tag, see `Tag.text`."""
-    return _term("tag", key, text)
+def of_tag(service: str, key: str, text: str) -> int:
+    """Return the term of a span of *service* with a tag, see `Tag.text`."""
+    return _hash("tag", service, key, text)
 
 
-def terms_of(stored: StoredSpan, process_terms: frozenset[int]) -> Iterator[int]:
-    """Give the terms of a span; *process_terms* are those of its resource."""
-    service = stored.service
-    yield of_service(service)
-    yield of_operation(service, stored.span.name)
-    yield of_operation("", stored.span.name)
-    if stored.is_error:
-        yield of_error()
-        yield of_error(service)
-    for tag in span_tags(stored):
-        yield of_tag(tag.key, tag.text)
-    for event in stored.span.events:
-        for tag in log_fields(event, stored.source):
-            yield of_tag(tag.key, tag.text)
-    yield from process_terms
+def signature_of(terms: Iterable[int]) -> int:
+    """Return the bits that a span with these terms has, and others may have too."""
+    signature = 0
+    for term in terms:
+        signature |= 1 << term % _HALF_BITS | 1 << _HALF_BITS + (term >> 32) % _HALF_BITS
+    return signature
 
 
-def process_terms_of(stored: StoredSpan) -> frozenset[int]:
-    """Return the terms of a span's resource, which many spans share."""
-    return frozenset(of_tag(tag.key, tag.text) for tag in process_tags(stored.resource))
+def halves_of(signature: int) -> tuple[int, int]:
+    """Return a signature as the database has it."""
+    return signature & (1 << _HALF_BITS) - 1, signature >> _HALF_BITS
 
 
-@lru_cache(maxsize=65_536)
-def _term(kind: str, *texts: str) -> int:
-    return digest_of(kind.encode(), *(text.encode("utf-8", "replace") for text in texts))
+class Terms(NamedTuple):
+    """Terms, and the signature that they make."""
+
+    terms: tuple[int, ...]
+    signature: int
+
+
+class KnownTerms:
+    """The terms of what is seen again and again. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.facts: dict[tuple[object, ...], Terms] = {}
+        self._attributes: dict[str, dict[bytes, Terms]] = {}
+        self._left = _CACHED
+
+    def attributes_of(self, service: str) -> dict[bytes, Terms]:
+        """Return what is known of attributes of a service's spans, by their bytes."""
+        return self._attributes.setdefault(service, {})
+
+    def keep_facts(self, key: tuple[object, ...], terms: Terms) -> Terms:
+        """Keep and return *terms*."""
+        self._make_room()
+        self.facts[key] = terms
+        return terms
+
+    def keep_attribute(self, service: str, said: bytes, terms: Terms) -> Terms:
+        """Keep and return *terms*, unless the attribute is a long one."""
+        if len(said) <= _MAX_CACHED_BYTES:
+            self._make_room()
+            self.attributes_of(service)[said] = terms
+        return terms
+
+    def _make_room(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            self.facts.clear()
+            self._attributes.clear()
+            self._left = _CACHED
+
+
+class BatchTerms:
+    """Tells the terms of a batch's spans.
+
+    Args:
+        batch: that one.
+        service: its resource's.
+        resource: its resource's bytes.
+        known: what earlier batches had.
+    """
+
+    def __init__(self, batch: Batch, service: str, resource: bytes, known: KnownTerms) -> None:
+        self._service = service
+        self._known = known
+        scope = batch.scope
+        self._scope = (service, batch.source, scope.name, scope.version)
+        self.of_process = known.facts.get((service, resource)) or known.keep_facts(
+            (service, resource), _of_tags(service, process_tags(batch.resource))
+        )
+
+    def add(self, stored: StoredSpan, terms: set[int], *, is_error: bool) -> int:
+        """Add a span's terms to *terms*; return its signature."""
+        facts = self._of_facts(stored, is_error)
+        terms.update(facts.terms, self.of_process.terms)
+        signature = facts.signature | self.of_process.signature
+        known = self._known.attributes_of(self._service)
+        for attribute in stored.span.attributes:
+            said = attribute.SerializeToString()
+            of_one = known.get(said) or self._of_attribute(attribute, said)
+            terms.add(of_one[0][0])
+            signature |= of_one[1]
+        for event in stored.span.events:
+            fields = _of_tags(self._service, log_fields(event, stored.source))
+            terms.update(fields.terms)
+            signature |= fields.signature
+        return signature
+
+    def _of_facts(self, stored: StoredSpan, is_error: bool) -> Terms:
+        span = stored.span
+        status, trace_state = (span.status if span.HasField("status") else None), span.trace_state
+        code, message = (status.code, status.message) if status else (0, "")
+        key = (self._scope, span.name, span.kind, code, is_error, message, trace_state)
+        if (known := self._known.facts.get(key)) is None:
+            known = self._made_of_facts(stored, is_error)
+            if not (message or trace_state):
+                self._known.keep_facts(key, known)
+        return known
+
+    def _made_of_facts(self, stored: StoredSpan, is_error: bool) -> Terms:
+        span, service = stored.span, self._service
+        bare = Span(kind=span.kind, status=span.status, trace_state=span.trace_state)
+        tags = span_tags(StoredSpan(bare, Resource(), stored.scope, stored.source))
+        terms = [of_tag(service, tag.key, tag.text) for tag in tags]
+        terms += [of_service(service), of_operation(service, span.name)]
+        return _made([*terms, of_error(service)] if is_error else terms)
+
+    def _of_attribute(self, attribute: KeyValue, said: bytes) -> Terms:
+        tag = tag_of(attribute)
+        term = of_tag(self._service, tag.key, tag.text)
+        made = Terms((term,), signature_of((term,)))
+        return self._known.keep_attribute(self._service, said, made)
+
+
+def _of_tags(service: str, tags: Iterable[Tag]) -> Terms:
+    return _made(of_tag(service, tag.key, tag.text) for tag in tags)
+
+
+def _made(terms: Iterable[int]) -> Terms:
+    made = tuple(terms)
+    return Terms(made, signature_of(made))
+
+
+def _hash(*texts: str) -> int:
+    return digest_of("\0".join(texts).encode("utf-8", "replace"))

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from iox_otel.viewer import search
-from iox_otel.viewer.search import Query, find, rows_of
+from iox_otel.viewer import candidates, search
+from iox_otel.viewer.query import Query
+from iox_otel.viewer.search import find, rows_of
 from iox_otel.viewer.store import Store
 from iox_otel.viewer.stored import Source
 
@@ -110,7 +111,7 @@ def test_a_common_term_and_a_rare_one_find_the_same(
         store.add([make.batch([make.span(trace, 1, at_ms=trace, kind=kind, user="ann")])])
     asked = {"tags": (("kind", "odd"), ("user", "ann")), "limit": 0}
     rare = found(store, **asked)
-    monkeypatch.setattr(search, "_FEW", 10)
+    monkeypatch.setattr(candidates, "_FEW", 10)
     assert found(store, **asked) == rare == list(range(249, 0, -2))
 
 

@@ -1,0 +1,161 @@
+"""Candidates: the traces that may have what a query asks for, as the database's indexes tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from . import terms
+from .arrivals import MAX_TIME_NS
+from .query import Query
+from .reading import Rows
+from .segments import LIVE
+
+_FEW = 2_000
+"""Traces with a term; of these, all are looked up at once and sorted."""
+_MAX_SERVICES = 1_000
+"""To look for a term of each, where a query names none."""
+
+_TERMS = f"FROM term WHERE segment IN ({LIVE}) AND term.term IN ({{}})"
+_COUNT_TERMS = f"SELECT count(*) FROM (SELECT 1 {_TERMS} LIMIT ?)"
+_COUNT_LONG = "SELECT count(*) FROM (SELECT 1 FROM trace WHERE longest_ns >= ? LIMIT ?)"
+_WITH_TERM = f"(SELECT DISTINCT trace AS number {_TERMS}) CROSS JOIN trace USING (number)"
+_LONGEST = "trace INDEXED BY trace_by_longest"
+_NEWEST = "trace INDEXED BY trace_by_start"
+_WHERE = """
+(trace.start_ns, trace.number) < (:last_start_ns, :last_number)
+AND trace.start_ns <= :end_ns AND trace.last_start_ns >= :start_ns
+AND trace.longest_ns >= :min_ns AND trace.shortest_ns <= :max_ns
+"""
+_HAS_TERM = """
+EXISTS (
+    SELECT 1 FROM term
+    WHERE term.segment = trace.segment AND term.term IN ({}) AND term.trace = trace.number
+)
+"""
+_HAS_SIGNATURE = """
+EXISTS (
+    SELECT 1 FROM span
+    WHERE span.trace = trace.number AND signature_1 & {0} = {0} AND signature_2 & {1} = {1}
+)
+"""
+_ORDER = "ORDER BY trace.start_ns DESC, trace.number DESC LIMIT :size"
+
+Alternatives = list[int]
+"""Terms of which a trace has to have one."""
+
+
+class Candidate(NamedTuple):
+    """A trace; its columns."""
+
+    number: int
+    trace_id: bytes
+    root_service: str
+    root_name: str
+    start_ns: int
+    last_start_ns: int
+    end_ns: int
+    longest_ns: int
+    shortest_ns: int
+    spans: int
+    errors: int
+    has_signature: int = 1
+    """Whether it has a span with the signature of what is asked for."""
+
+
+COLUMNS = ", ".join(f"trace.{column}" for column in Candidate._fields[:-1])
+
+
+class Candidates:
+    """Gives the traces that may fit, newest first, a page at a time.
+
+    Args:
+        query: what is asked for.
+        services: the one that is asked for, or else all that there are.
+    """
+
+    def __init__(self, query: Query, services: Sequence[str]) -> None:
+        self._query = query
+        self._asked = _terms_of(query, services)
+        self._is_exact = len(self._asked) <= 1
+        if len(services) > _MAX_SERVICES:
+            self._asked, self._is_exact = [], not self._asked
+        has_alternatives = len(services) != 1
+        every = [] if has_alternatives else chain.from_iterable(self._asked)
+        self.signature = terms.signature_of(every)
+        """What a span that fits has at least."""
+        self._select = ""
+        self._bounds = {
+            "start_ns": _clamped(query.start_ns),
+            "end_ns": _clamped(query.end_ns),
+            "min_ns": _clamped(query.min_duration_ns),
+            "max_ns": _clamped(_max_duration_ns(query)),
+        }
+        self.after: Candidate | None = None
+        """Where the next page begins."""
+
+    def page(self, rows: Rows, size: int) -> list[Candidate]:
+        """Return the next *size* candidates, or as many as there are."""
+        if not self._select:
+            self._select = self._plan(rows)
+        after = self.after
+        bounds = self._bounds | {
+            "size": size,
+            "last_start_ns": after.start_ns if after else MAX_TIME_NS,
+            "last_number": after.number if after else MAX_TIME_NS,
+        }
+        return [Candidate(*row) for row in rows(self._select, bounds)]
+
+    def fits_surely(self, candidate: Candidate) -> bool:
+        """Tell whether its spans need not be looked at: one term at most, and any may have it.
+
+        A hash may be that of something else, once in 2**64.
+        """
+        query = self._query
+        return (
+            self._is_exact
+            and query.start_ns <= candidate.start_ns
+            and query.end_ns >= candidate.last_start_ns
+            and query.min_duration_ns <= candidate.shortest_ns
+            and _max_duration_ns(query) >= candidate.longest_ns
+        )
+
+    def _plan(self, rows: Rows) -> str:
+        """Return the statement that gives candidates, from the smallest index that has them."""
+        asked = [", ".join(map(str, alternatives)) for alternatives in self._asked]
+        limit = _FEW + 1
+        sizes = [(rows(_COUNT_TERMS.format(each), (limit,))[0][0], each) for each in asked]
+        source, few = _NEWEST, _FEW
+        if query_min_ns := self._bounds["min_ns"]:
+            (few,) = rows(_COUNT_LONG, (query_min_ns, limit))[0]
+            source = _LONGEST if few <= _FEW else _NEWEST
+        rarest = min(sizes, default=None)
+        if rarest and rarest[0] <= min(few, _FEW):
+            source = _WITH_TERM.format(rarest[1])
+            sizes.remove(rarest)
+        where = [_WHERE, *(_HAS_TERM.format(each) for _, each in sorted(sizes))]
+        columns = [COLUMNS]
+        if not self._is_exact:
+            columns.append(_HAS_SIGNATURE.format(*terms.halves_of(self.signature)))
+        return f"SELECT {', '.join(columns)} FROM {source} WHERE {' AND '.join(where)} {_ORDER}"
+
+
+def _terms_of(query: Query, services: Sequence[str]) -> list[Alternatives]:
+    """Return what a trace has to have to fit."""
+    asked = [[terms.of_tag(service, *tag) for service in services] for tag in query.tags]
+    if query.operation:
+        asked.append([terms.of_operation(service, query.operation) for service in services])
+    if query.errors_only:
+        asked.append([terms.of_error(service) for service in services])
+    if query.service and not asked:
+        asked.append([terms.of_service(query.service)])
+    return asked
+
+
+def _max_duration_ns(query: Query) -> int:
+    return MAX_TIME_NS if query.max_duration_ns is None else query.max_duration_ns
+
+
+def _clamped(number: int) -> int:
+    return max(0, min(number, MAX_TIME_NS))

@@ -1,0 +1,80 @@
+"""Reading spans back from the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from .stored import Schemas, Source, StoredSpan
+from .terms import halves_of
+
+_CACHED = 1_024
+_SPANS = """
+SELECT source, resource, scope, body FROM span
+WHERE trace = ?1 AND signature_1 & ?2 = ?2 AND signature_2 & ?3 = ?3
+"""
+
+Message = TypeVar("Message")
+Rows = Callable[..., list[Any]]
+"""Returns all rows of a query, called with its SQL and its parameters."""
+
+
+class SpanReader:
+    """Reads spans. Not thread-safe, but what it returns may be gone through elsewhere."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._resources = _Messages(database, "resource", Resource.FromString)
+        self._scopes = _Messages(database, "scope", InstrumentationScope.FromString)
+
+    def forget(self) -> None:
+        """Forget what may not be in the database, after a transaction that failed."""
+        self._resources.known.clear()
+        self._scopes.known.clear()
+
+    def spans(self, number: int, signature: int = 0) -> Iterator[StoredSpan]:
+        """Return the spans of the trace with that number whose signature has these bits.
+
+        What it needs of the database it has read when it returns; spans are decoded one by one.
+        """
+        rows = self._database.execute(_SPANS, (number, *halves_of(signature))).fetchall()
+        resources = {resource: self._resources.get(resource) for _, resource, _, _ in rows}
+        scopes = {scope: self._scopes.get(scope) for _, _, scope, _ in rows}
+        return _decoded(rows, resources, scopes)
+
+
+class _Messages(Generic[Message]):
+    """The messages of a table, with their schema URLs."""
+
+    def __init__(
+        self, database: sqlite3.Connection, table: str, parse: Callable[[bytes], Message]
+    ) -> None:
+        self._database = database
+        self._find = f"SELECT body, schema_url FROM {table} WHERE number = ?"
+        self._parse = parse
+        self.known: dict[int, tuple[Message, str]] = {}
+
+    def get(self, number: int) -> tuple[Message, str]:
+        if (known := self.known.get(number)) is None:
+            body, schema_url = self._database.execute(self._find, (number,)).fetchone()
+            if len(self.known) >= _CACHED:
+                self.known.clear()
+            known = self.known[number] = (self._parse(body), schema_url)
+        return known
+
+
+def _decoded(
+    rows: list[tuple[str, int, int, bytes]],
+    resources: dict[int, tuple[Resource, str]],
+    scopes: dict[int, tuple[InstrumentationScope, str]],
+) -> Iterator[StoredSpan]:
+    for source, at_resource, at_scope, body in rows:
+        resource, of_resource = resources[at_resource]
+        scope, of_scope = scopes[at_scope]
+        schemas = Schemas(of_resource, of_scope)
+        yield StoredSpan(Span.FromString(body), resource, scope, Source(source), schemas)
