@@ -1,4 +1,4 @@
-"""The command line: `iox-otel run` is the server, `iox-otel database` its client."""
+"""The command line: `iox-otel run` is the server, `database` its client, `viewer` shows traces."""
 
 from .commands import main
 

@@ -14,6 +14,7 @@ from iox_otel_bridge import ConfigError
 from .database import database
 from .failure import Failure
 from .run import run
+from .viewer import viewer
 
 
 class Commands(click.Group):
@@ -58,9 +59,10 @@ def _drop_stdout() -> None:
 )
 @click.version_option(version("iox-otel"), prog_name="iox-otel")
 def main() -> None:
-    """A traced database server, and its client.
+    """A traced database server, its client, and a viewer of traces.
 
     \b
+    iox-otel viewer
     TRACES_EXPORTER=console iox-otel run
     iox-otel database create my_db
     iox-otel database write my_db metrics.lp
@@ -70,3 +72,4 @@ def main() -> None:
 
 main.add_command(run)
 main.add_command(database)
+main.add_command(viewer)

@@ -28,6 +28,7 @@ export function showTrace(container, json, host) {
   const body = el("div", {class: "trace-body"});
   const views = {};
   let detail = null;
+  let shown = null;
   const session = new Session(trace, host.parameters, update);
   const address = (node) => host.address(addressOf(session, node));
   const menu = createMenu(trace, {exportHref: host.exportHref, address});
@@ -51,6 +52,13 @@ export function showTrace(container, json, host) {
     views.timeline?.rows.root.focus({preventScroll: true});
   }
 
+  function showView() {
+    shown = session.view;
+    view();
+    for (const [name, made] of Object.entries(views)) made.root.hidden = name !== shown;
+    tabs.show(shown);
+  }
+
   function view() {
     if (!views[session.view]) {
       views[session.view] = MAKERS[session.view](trace, on);
@@ -61,11 +69,7 @@ export function showTrace(container, json, host) {
 
   function update(what) {
     if (what === "address") find.set(session);
-    if (what === "view" || what === "address") {
-      view();
-      for (const [name, made] of Object.entries(views)) made.root.hidden = name !== session.view;
-      tabs.show(session.view);
-    }
+    if (shown !== session.view) showView();
     if (what !== "rows" && what !== "zoom") showDetail();
     if (session.view === "timeline") showRows(what);
     find.show({...session, matches: session.matches.length, errors: trace.errors.length,

@@ -136,22 +136,25 @@ export class Session {
   }
 
   findAll(query) {
-    Object.assign(this, {view: "timeline", only: true});
-    this.current = null;
+    Object.assign(this, {view: "timeline", only: true, current: null});
     this.find(query);
-    this.changed("view");
+    this.changed("address");
   }
 
   /** Go to the next (or with -1 the one before) match. */
   step(step) {
-    const node = neighbour(this.matches, this.current, step);
-    if (node) this.select(node);
+    this.goTo(neighbour(this.matches, this.current, step));
   }
 
   /** Go to the next (or with -1 the one before) span with an error. */
   error(step) {
-    const node = neighbour(this.trace.errors, this.current, step);
-    if (node) this.select(node);
+    this.goTo(neighbour(this.trace.errors, this.current, step));
+  }
+
+  goTo(node) {
+    if (!node) return;
+    this.view = "timeline";
+    this.select(node);
   }
 
   zoom(range) {

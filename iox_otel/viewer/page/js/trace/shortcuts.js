@@ -4,6 +4,7 @@
 export function shortcutsOf(page) {
   const key = (keys, text, act) => ({keys, text, run: (event) => page() !== null && act(page(), event)});
   const go = (keys, text, act) => key(keys, text, ({session}, event) => inTimeline(session, keys, event) && onRows(page(), act));
+  const anywhere = (keys, text, act) => key(keys, text, (at) => onRows(at, act));
   return [
     key(["/"], "find in the trace", ({find}) => done(find.focus())),
     go(["j", "ArrowDown"], "next span", (session) => session.move(1)),
@@ -15,10 +16,10 @@ export function shortcutsOf(page) {
     go(["ArrowRight"], "expand, then to the first child", (session) => session.inward()),
     go(["ArrowLeft"], "collapse, then to the parent", (session) => session.outward()),
     key(["Enter"], "details of the span", (at, event) => inTimeline(at.session, [], event) && openDetails(at)),
-    go(["e"], "next error", (session) => session.error(1)),
-    go(["E"], "previous error", (session) => session.error(-1)),
-    go(["n"], "next match", (session) => session.step(1)),
-    go(["N"], "previous match", (session) => session.step(-1)),
+    anywhere(["e"], "next error", (session) => session.error(1)),
+    anywhere(["E"], "previous error", (session) => session.error(-1)),
+    anywhere(["n"], "next match", (session) => session.step(1)),
+    anywhere(["N"], "previous match", (session) => session.step(-1)),
     go(["["], "collapse one level", (session) => session.fold("less")),
     go(["]"], "expand one level", (session) => session.fold("more")),
     go(["z"], "zoom to the span", (session) => session.current && session.zoomTo(session.current)),

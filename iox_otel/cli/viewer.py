@@ -1,0 +1,168 @@
+"""`iox-otel viewer`: the local trace viewer."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import click
+
+from .failure import Failure
+
+if TYPE_CHECKING:
+    from iox_otel.viewer.listening import Port
+    from iox_otel.viewer.server import Listening
+
+DEFAULT_HOST = "127.0.0.1"
+_EXTRA = ("uvicorn",)
+_NAMES = {"udp": "Jaeger UDP", "grpc": "OTLP gRPC", "http": "OTLP HTTP"}
+
+
+def _port_option(flag: str, default: int, what: str) -> Callable[..., Any]:
+    text = f"{what}; 0 for any that is free, off for none."
+    return click.option(flag, metavar="PORT", default=str(default), show_default=True, help=text)
+
+
+@click.command()
+@click.option("--host", default=DEFAULT_HOST, show_default=True, help="Where to listen.")
+@click.option(
+    "--port",
+    metavar="PORT",
+    default="16686",
+    show_default=True,
+    help="For the page and Jaeger's query API; 0 for any that is free.",
+)
+@_port_option("--udp-port", 6831, "For Jaeger's datagrams, compact Thrift")
+@_port_option("--otlp-grpc-port", 4317, "For OTLP over gRPC")
+@_port_option("--otlp-http-port", 4318, "For OTLP over HTTP")
+@click.option(
+    "--db", metavar="FILE", help="Keep the traces in FILE.  [default: in memory, until it ends]"
+)
+@click.option(
+    "--max-spans", metavar="NUMBER", type=click.IntRange(1), help="Keep so many spans at most."
+)
+@click.option(
+    "--max-mb", metavar="NUMBER", type=click.IntRange(1), help="Let them take so many MiB at most."
+)
+@click.option(
+    "--token",
+    metavar="TEXT",
+    envvar="IOX_OTEL_VIEWER_TOKEN",
+    help="Ask for it before traces are shown; needed with a --host that others can reach."
+    "  [IOX_OTEL_VIEWER_TOKEN]",
+)
+def viewer(
+    host: str,
+    port: str,
+    udp_port: str,
+    otlp_grpc_port: str,
+    otlp_http_port: str,
+    db: str | None,
+    max_spans: int | None,
+    max_mb: int | None,
+    token: str | None,
+) -> None:
+    """Look at traces on this machine: a page, Jaeger's query API, and all that Jaeger takes.
+
+    The oldest traces make room for new ones beyond --max-spans and --max-mb.
+    """
+    numbers = {
+        "--port": _port("--port", port),
+        "--udp-port": _port("--udp-port", udp_port),
+        "--otlp-grpc-port": _port("--otlp-grpc-port", otlp_grpc_port),
+        "--otlp-http-port": _port("--otlp-http-port", otlp_http_port),
+    }
+    if numbers["--port"] is None:
+        raise Failure("Invalid value 'off' for --port: there is no viewer without a page", 2)
+    is_open = not _is_loopback(host)
+    if is_open and not token:
+        raise Failure(
+            f"--host {host} lets other machines in: say with --token what they need to know", 2
+        )
+    limits = {"max_spans": max_spans, "max_mb": max_mb}
+    kept = {name: value for name, value in limits.items() if value is not None}
+    _serve(host, numbers, Path(db) if db else None, kept, token or None, is_open=is_open)
+
+
+def _serve(
+    host: str,
+    numbers: dict[str, int | None],
+    db: Path | None,
+    limits: dict[str, int],
+    token: str | None,
+    *,
+    is_open: bool,
+) -> None:
+    try:
+        from iox_otel.viewer.app import Viewer
+        from iox_otel.viewer.listening import Port
+        from iox_otel.viewer.schema import StoreError
+        from iox_otel.viewer.server import Ports, serve
+    except ImportError as exc:
+        missing = (exc.name or "").partition(".")[0]
+        if missing not in _EXTRA:
+            raise
+        raise Failure(
+            f"The viewer needs {missing}, which is not installed: pip install 'iox-otel[viewer]'"
+        ) from None
+
+    def wanted(flag: str, *, can_be_off: bool = True) -> Port | None:
+        number = numbers[flag]
+        return None if number is None else Port(number, flag, can_be_off)
+
+    page = wanted("--port", can_be_off=False)
+    assert page is not None
+    ports = Ports(page, *map(wanted, ("--udp-port", "--otlp-grpc-port", "--otlp-http-port")))
+    try:
+        with Viewer(db, **limits) as opened:
+            serve(
+                opened,
+                host=host,
+                ports=ports,
+                token=token,
+                on_ready=lambda listening: _say_ready(listening, db, token, is_open=is_open),
+            )
+    except (OSError, StoreError) as exc:
+        raise Failure(f"Error: {exc}") from None
+
+
+def _say_ready(listening: Listening, db: Path | None, token: str | None, *, is_open: bool) -> None:
+    query = f"?token={quote(token)}" if token else "search"
+    intakes = [f"{_NAMES[name]} {where}" for name, where in listening.intakes.items()]
+    takes = f"takes {', '.join(intakes)}" if intakes else "takes nothing but uploads"
+    keeps = f"keeps traces in {db}" if db else "keeps traces in memory only"
+    _tell(f"iox-otel viewer on {listening.url}/{query}; {takes}; {keeps}")
+    if is_open:
+        _tell(
+            "Warning: other machines can reach this. Who has the token can read all traces; who "
+            "has not can still send some. Nothing is encrypted."
+        )
+
+
+def _tell(line: str) -> None:
+    try:
+        click.echo(line, err=True)
+    except OSError:  # nobody reads it
+        pass
+
+
+def _port(flag: str, text: str) -> int | None:
+    if text.strip().lower() == "off":
+        return None
+    if not text.strip().isascii() or not text.strip().isdigit() or int(text) > 65_535:
+        expected = "expected a number up to 65535, 0 for any that is free, or off"
+        raise Failure(f"Invalid value {text!r} for {flag}: {expected}", 2)
+    return int(text)
+
+
+def _is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches *host*; what cannot be looked up fails later."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError:
+        return True
+    return all(ipaddress.ip_address(str(each[4][0]).split("%")[0]).is_loopback for each in found)

@@ -1,0 +1,142 @@
+"""Counts: what was lost on the way to the viewer, and what it refused."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from typing import Any
+
+from iox_otel_bridge.wire.jaeger import ClientStats
+from iox_otel_bridge.wire.jaeger_decode import Emitted
+
+from .stored import service_of
+
+INTAKES = ("udp", "grpc", "http")
+
+_MAX_CLIENTS = 1_000
+_MAX_GAP = 100_000
+"""A number that is further ahead or back is no gap, but the beginning of another count."""
+_MAX_LATE = 4_096
+"""So many missing numbers are remembered, in case that they come after all."""
+
+
+class Sequence:
+    """Counts the numbers that are missing between the first and the highest one seen.
+
+    What comes late is no longer missing; what comes twice does not count. What was lost before the
+    first one that came is not known of.
+    """
+
+    __slots__ = ("_highest", "_missing", "missing")
+
+    def __init__(self) -> None:
+        self._highest: int | None = None
+        self._missing: OrderedDict[int, None] = OrderedDict()
+        self.missing = 0
+
+    def take(self, number: int) -> None:
+        """Take a number into account."""
+        if self._highest is None or abs(number - self._highest) > _MAX_GAP:
+            self._highest = number
+            self._missing.clear()
+        elif number > self._highest:
+            self._note_gap(self._highest + 1, number)
+            self._highest = number
+        elif number in self._missing:
+            del self._missing[number]
+            self.missing -= 1
+
+    def _note_gap(self, first: int, end: int) -> None:
+        self.missing += end - first
+        self._missing.update(dict.fromkeys(range(max(first, end - _MAX_LATE), end)))
+        while len(self._missing) > _MAX_LATE:
+            self._missing.popitem(last=False)
+
+
+class _Client:
+    """A process that sends datagrams."""
+
+    def __init__(self, service: str, name: str) -> None:
+        self.service = service
+        self.name = name
+        self.sequence = Sequence()
+        self.stats = ClientStats()
+
+    def take(self, seq_no: int | None, stats: ClientStats | None) -> None:
+        """Take a datagram into account."""
+        if seq_no is not None:
+            self.sequence.take(seq_no)
+        if stats is not None:  # totals: those of a late datagram are lower
+            self.stats = ClientStats(*map(max, self.stats, stats))
+
+
+class Counts:
+    """What was lost, for the page. All methods may be called from any thread.
+
+    Of clients beyond a number the ones not heard of for longest are forgotten, but for the sum of
+    their missing datagrams.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._clients: OrderedDict[tuple[str, str], _Client] = OrderedDict()
+        self._missing_of_others = 0
+        self._rejected: Counter[str] = Counter()
+        self._busy: Counter[str] = Counter()
+        self._not_stored = 0
+
+    def take_datagram(self, emitted: Emitted) -> None:
+        """Take what a datagram says of itself and of its client into account.
+
+        As a Jaeger agent, of clients only that say who they are.
+        """
+        name = emitted.client_uuid
+        if not name or (emitted.seq_no is None and emitted.stats is None):
+            return
+        service = service_of(emitted.resource)
+        with self._lock:
+            client = self._clients.setdefault((service, name), _Client(service, name))
+            self._clients.move_to_end((service, name))
+            client.take(emitted.seq_no, emitted.stats)
+            while len(self._clients) > _MAX_CLIENTS:
+                _, forgotten = self._clients.popitem(last=False)
+                self._missing_of_others += forgotten.sequence.missing
+
+    def reject(self, intake: str, number: int = 1) -> None:
+        """Count datagrams, requests or spans that were refused for good: they are lost."""
+        with self._lock:
+            self._rejected[intake] += number
+
+    def postpone(self, intake: str) -> None:
+        """Count a request that was refused for now: its sender tries again."""
+        with self._lock:
+            self._busy[intake] += 1
+
+    def fail(self, spans: int) -> None:
+        """Count spans that the database did not take."""
+        with self._lock:
+            self._not_stored += spans
+
+    def loss(self) -> dict[str, Any]:
+        """Return what was lost, as JSON of the page."""
+        with self._lock:
+            missing = sum(client.sequence.missing for client in self._clients.values())
+            return {
+                "datagrams": missing + self._missing_of_others,
+                "processes": list(self._processes()),
+                "rejected": {intake: self._rejected[intake] for intake in INTAKES},
+                "postponed": {intake: self._busy[intake] for intake in INTAKES[1:]},
+                "notStored": self._not_stored,
+            }
+
+    def _processes(self) -> Iterator[dict[str, Any]]:
+        for client in self._clients.values():
+            if any(stats := client.stats):
+                yield {
+                    "service": client.service,
+                    "client": client.name,
+                    "queue_full": stats.full_queue_dropped_spans,
+                    "too_large": stats.too_large_dropped_spans,
+                    "failed": stats.failed_to_emit_spans,
+                }

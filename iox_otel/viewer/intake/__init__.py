@@ -1,0 +1,1 @@
+"""The sockets that spans come in by."""

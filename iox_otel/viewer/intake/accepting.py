@@ -1,0 +1,73 @@
+"""What every intake does with spans before they are stored: check, cut, queue, count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from iox_otel.viewer.counts import Counts
+from iox_otel.viewer.stored import Batch, batches_of
+from iox_otel.viewer.writer import Writer
+from iox_otel_bridge.wire.otlp_decode import Limits, cut
+
+MAX_MESSAGE_BYTES = 32 << 20
+"""Of one request, unpacked."""
+
+INVALID = "spans without a valid trace id and span id"
+
+
+class Busy(Exception):
+    """There is no room for a request; it may be sent again."""
+
+
+class Accepting(NamedTuple):
+    """Where an intake puts what it got."""
+
+    writer: Writer
+    counts: Counts
+    limits: Limits = Limits()
+    max_message_bytes: int = MAX_MESSAGE_BYTES
+
+    def take(self, request: ExportTraceServiceRequest, byte_count: int, intake: str) -> int:
+        """Queue a request of OTLP; return how many of its spans are refused.
+
+        Raises:
+            Busy: there is no room for it.
+        """
+        batches, refused = self.checked(batches_of(request))
+        if batches and not self.writer.put(lambda: batches, byte_count):
+            self.counts.postpone(intake)
+            raise Busy
+        if refused:
+            self.counts.reject(intake, refused)
+        return refused
+
+    def checked(self, batches: Iterable[Batch]) -> tuple[list[Batch], int]:
+        """Return what of *batches* can be kept, within the limits, and how many spans cannot."""
+        kept, refused = [], 0
+        for batch in batches:
+            spans: Sequence[Span] = [span for span in batch.spans if _has_ids(span)]
+            refused += len(batch.spans) - len(spans)
+            for span in spans:
+                cut(span, self.limits)
+            if spans:
+                kept.append(Batch(batch.resource, batch.scope, spans, batch.source, batch.schemas))
+        return kept, refused
+
+
+def _has_ids(span: Span) -> bool:
+    """Tell whether a span has ids, and none that is too long.
+
+    Shorter ones than OTLP asks for are taken as if they had zeros on the left.
+    """
+    return (
+        len(span.trace_id) <= 16
+        and len(span.span_id) <= 8
+        and len(span.parent_span_id) <= 8
+        and any(span.trace_id)
+        and any(span.span_id)
+        and all(len(link.trace_id) <= 16 and len(link.span_id) <= 8 for link in span.links)
+    )

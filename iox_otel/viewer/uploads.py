@@ -1,0 +1,47 @@
+"""Traces from files: Jaeger's JSON or OTLP's, one document or one a line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from iox_otel_bridge.wire.errors import DecodeError
+
+from . import jaeger_upload, otlp_json
+from .stored import Batch
+
+
+def read_upload(body: bytes) -> list[Batch]:
+    """Return the spans of a file.
+
+    Raises:
+        DecodeError: it is neither Jaeger's JSON nor OTLP's.
+    """
+    return [batch for said in _documents(body) for batch in _batches(said)]
+
+
+def _documents(body: bytes) -> Iterator[Any]:
+    try:
+        yield json.loads(body)
+    except RecursionError:
+        raise DecodeError("the JSON is nested too deeply") from None
+    except ValueError as whole:
+        lines = [line for line in body.splitlines() if line.strip()]
+        try:
+            documents = [json.loads(line) for line in lines]
+        except (ValueError, RecursionError):
+            raise DecodeError(f"the file is not JSON: {whole}") from None
+        yield from documents
+
+
+def _batches(said: Any) -> Iterator[Batch]:
+    if isinstance(said, list):
+        for each in said:
+            yield from _batches(each)
+    elif isinstance(said, dict) and ("resourceSpans" in said or "resource_spans" in said):
+        yield from otlp_json.spans_of(said)
+    elif isinstance(said, dict) and ("data" in said or "spans" in said):
+        yield from jaeger_upload.spans_of(said)
+    else:
+        raise DecodeError('expected Jaeger\'s JSON ("data") or OTLP\'s ("resourceSpans")')
