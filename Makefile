@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test peers test-peers bench-collector lint format docs lock clean
+.PHONY: help install demo test browser peers test-peers bench-collector lint format docs lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,10 @@ demo: $(STAMP) ## Run the server, write, query, and show the query's trace
 
 test: $(STAMP) ## Run all tests, warnings as errors
 	$(BIN)/python -m pytest
+
+browser: ## Install Debian's chromium, for the tests of the viewer's page (needs root)
+	@command -v chromium > /dev/null || \
+	  { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium > /dev/null; }
 
 peers: $(STAMP) ## Build a Collector and a Jaeger, fetch a Zipkin, once, into PEERS_DIR (needs Go, Java, Maven)
 	@PYTHONPATH=tests/peers $(BIN)/python -m peerkit.build
