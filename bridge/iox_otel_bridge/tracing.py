@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Self
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
 
 from iox_otel import FanOutTraceCollector
 
 from . import endings
-from .processor import BridgeProcessor
+from .processor import BridgeProcessor, Destination
 from .propagator import IoxPropagator, PropagatorHeaderParser
 from .resource import make_resource
 from .sender import Stats
@@ -22,8 +23,12 @@ from .waiter import Waiter
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
     from starlette.middleware import Middleware
+    from starlette.types import ASGIApp
 
+    from iox_otel.http import TraceLayer
     from iox_otel.http.metrics import RequestMetrics
 
     from .config import TracingConfig
@@ -66,10 +71,53 @@ class Tracing:
             tags=config.tags,
             server_id=config.server_id,
         )
+        self._make_processor = partial(
+            BridgeProcessor, max_queue_size=config.queue_size, max_queue_bytes=config.queue_bytes
+        )
         self._destinations: dict[str, str] = {}
+        self._excluded: list[str] = []
         self._processors = {name: self._processor(name, config) for name in config.exporters}
         self.collector = _collector(tuple(self._processors.values()))
         self._installed = False
+        self._provider: TracerProvider | None = None
+
+    @property
+    def resource(self) -> Resource:
+        """What native spans come from: the service's name and the rest."""
+        return self._resource
+
+    def add_exporter(
+        self, name: str, exporter: Destination | Callable[[], Destination], *, destination: str
+    ) -> None:
+        """Send all spans to another exporter, too: a queue and a worker of its own.
+
+        To be called at the start of the process, before `collector` is read by what records spans;
+        `middleware` reads it only when the application starts.
+
+        Args:
+            name: of the exporter, in logs and `stats`.
+            exporter: as `BridgeProcessor` takes it.
+            destination: where the spans go, in words for a log.
+
+        Raises:
+            ValueError: there is an exporter of that name.
+            TypeError: *exporter* is none.
+        """
+        if name in self._processors:
+            raise ValueError(f"there is an exporter {name!r} already")
+        processor = self._make_processor(exporter, resource=self._resource, name=name)
+        self._destinations[name] = destination
+        self._processors[name] = processor
+        self.collector = _collector(tuple(self._processors.values()))
+        if self._provider is not None:
+            self._provider.add_span_processor(processor)
+        elif self._installed:
+            self._take_part()
+
+    def exclude(self, *paths: str) -> None:
+        """Have `middleware` not trace these paths, beside those that it is told; as early as
+        `add_exporter`."""
+        self._excluded += paths
 
     def destinations(self) -> dict[str, str]:
         """Return where each exporter sends its spans, in words for a log."""
@@ -124,8 +172,7 @@ class Tracing:
 
         set_global_textmap(self.propagator)
         if self._processors:
-            self._install_provider()
-            endings.install_sigterm()
+            self._take_part()
 
     def middleware(
         self,
@@ -145,16 +192,24 @@ class Tracing:
         """
         from starlette.middleware import Middleware
 
-        from iox_otel.http import TraceLayer
-
         return Middleware(
-            TraceLayer,
-            collector=self.collector,
-            header_parser=self.header_parser,
+            self._layer,
             name=name,
             exclude=exclude,
             metrics=metrics,
             flush_timeout_s=flush_timeout_s,
+        )
+
+    def _layer(self, app: ASGIApp, /, *, exclude: Collection[str], **options: Any) -> TraceLayer:
+        """Return the layer of an application that starts now: it knows of exporters added late."""
+        from iox_otel.http import TraceLayer
+
+        return TraceLayer(
+            app,
+            collector=self.collector,
+            header_parser=self.header_parser,
+            exclude=(*exclude, *self._excluded),
+            **options,
         )
 
     def _processor(self, exporter: str, config: TracingConfig) -> BridgeProcessor:
@@ -162,12 +217,11 @@ class Tracing:
             make_sender, self._destinations[exporter] = sink(exporter, config, self._resource)
         except ValueError as exc:
             raise ConfigError(f"Cannot set up the traces exporter {exporter!r}: {exc}") from exc
-        return BridgeProcessor(
-            make_sender,
-            max_queue_size=config.queue_size,
-            max_queue_bytes=config.queue_bytes,
-            name=exporter,
-        )
+        return self._make_processor(make_sender, name=exporter)
+
+    def _take_part(self) -> None:
+        self._install_provider()
+        endings.install_sigterm()
 
     def _install_provider(self) -> None:
         from opentelemetry import trace
@@ -181,7 +235,7 @@ class Tracing:
             )
             return
         # Each processor sees to its own end.
-        provider = TracerProvider(
+        provider = self._provider = TracerProvider(
             sampler=ParentBased(ALWAYS_OFF), resource=self._resource, shutdown_on_exit=False
         )
         for processor in self._processors.values():

@@ -45,12 +45,19 @@ class Guard:
             any, which is safe where a token is asked for or the application has its own check.
         token: what everybody has to bring: as `Authorization: Bearer …`, or as a cookie, which
             `?token=…` sets once; None asks for none.
+        local_only: turn away what comes from another machine, whatever it brings.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Iterable[str] | None = (), token: str | None = None
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str] | None = (),
+        token: str | None = None,
+        local_only: bool = False,
     ) -> None:
         self._app = app
+        self._local_only = local_only
         self._hosts = None if hosts is None else frozenset((*HOSTS, *map(str.lower, hosts)))
         self._token = None if token is None else _digest(token)
 
@@ -73,6 +80,8 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         """Return what to answer instead of the application."""
         headers = Headers(scope=scope)
+        if self._local_only and not _is_local(scope):
+            return _refused(403, "this viewer answers its own machine only, unless it has a token")
         if not self._knows(headers.get("host", "")):
             return _refused(403, "the Host header is not one of this viewer's; see --host")
         if self._token is None:
@@ -117,6 +126,12 @@ class Guard:
         response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
         response.set_cookie(_cookie_of(self._token), self._token, httponly=True, samesite="lax")
         return response
+
+
+def _is_local(scope: Scope) -> bool:
+    """Tell whether a request comes from this machine; over a Unix socket nothing says so."""
+    host = (scope.get("client") or ("",))[0]
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
 def _token_in_query(scope: Scope) -> str:

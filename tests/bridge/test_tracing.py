@@ -29,6 +29,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
     TraceServiceServicer,
     add_TraceServiceServicer_to_server,
 )
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -388,6 +389,10 @@ async def get(app: Starlette, *paths: str) -> list[httpx.Response]:
         return [await client.get(path, headers=SAMPLED) for path in paths]
 
 
+async def _bare(request: Request) -> PlainTextResponse:
+    return PlainTextResponse("")
+
+
 @pytest.mark.parametrize("framework", ["starlette", "fastapi"])
 def test_middleware(framework: str, agent: socket.socket) -> None:
     """The middleware traces the requests of both frameworks, but for the paths excluded."""
@@ -577,3 +582,44 @@ def test_nothing_secret_is_logged(
 
     assert "hunter2" not in caplog.text
     assert "hunter2" not in repr(config) + str(tracing.destinations())
+
+
+def test_an_exporter_that_is_added_gets_all_spans(agent: socket.socket) -> None:
+    """Also those of requests, though the middleware was made before; and it has its counters."""
+    added = InMemorySpanExporter()
+    with TracingConfig().build() as tracing:
+        middleware = tracing.middleware("IOx http", exclude=("/health",))
+        tracing.add_exporter("mine", lambda: added, destination="my list")
+        tracing.exclude("/traces", "/traces/*")
+        app = Starlette(routes=[Route("/{path:path}", _bare)], middleware=[middleware])
+        asyncio.run(get(app, "/cart", "/health", "/traces", "/traces/search"))
+        assert tracing.force_flush()
+        paths = [(span.attributes or {})["url.path"] for span in added.get_finished_spans()]
+        assert paths == ["/cart"]
+        assert tracing.stats()["mine"].delivered == 1
+        assert tracing.destinations() == {"mine": "my list"}
+        with pytest.raises(ValueError, match="there is an exporter 'mine' already"):
+            tracing.add_exporter("mine", lambda: added, destination="my list")
+
+
+def test_an_exporter_that_is_added_late_gets_opentelemetrys_spans() -> None:
+    """Those of a provider that was installed before, or is installed for it."""
+    for install_first in (True, False):
+        out = run(
+            f"""
+            from opentelemetry import trace
+            from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+            from iox_otel_bridge import IoxPropagator, TracingConfig
+
+            exporter = InMemorySpanExporter()
+            tracing = TracingConfig().build()
+            if {install_first}:
+                tracing.install()
+            tracing.add_exporter("mine", exporter, destination="my list")
+            tracing.install()
+            parent = IoxPropagator().extract({SAMPLED!r})
+            trace.get_tracer("lib").start_span("work", context=parent).end()
+            print(tracing.force_flush(), [span.name for span in exporter.get_finished_spans()])
+            """
+        )
+        assert out == "True ['work']\n"

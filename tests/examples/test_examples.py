@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -79,6 +80,21 @@ def test_a_service_is_traced_on_demand(module: str, path: str, metadata: dict[st
     assert spans["checkout http"]["attributes"]["jaeger-debug-id"] == "hello"
 
 
+def test_a_service_shows_its_own_traces() -> None:
+    """The viewer in the application lists the trace of a request that was traced."""
+    with uvicorn("embedded_viewer") as (_, url):
+        traced = httpx.get(
+            f"{url}/checkout/c-1", headers={"jaeger-debug-id": "hello"}, timeout=TIMEOUT_S
+        )
+        listed: list[dict[str, Any]] = []
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while not listed and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+            listed = httpx.get(f"{url}/debug/traces/api/viewer/traces").json()["data"]
+
+    assert [(row["traceID"], row["spans"]) for row in listed] == [(traced.headers["trace-id"], 2)]
+
+
 def test_a_script_is_traced() -> None:
     """All spans of a script are out when it ends."""
     run = subprocess.run(
@@ -128,6 +144,7 @@ def test_the_demo_shows_the_trace_of_the_query() -> None:
 def test_every_example_is_tested() -> None:
     """An example that is added is added here too."""
     tested = {"starlette_app.py", "fastapi_app.py", "script.py", "demo.py"}
+    tested |= {"embedded_viewer.py"}
 
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"} == tested
 
