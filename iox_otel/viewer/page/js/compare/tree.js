@@ -7,7 +7,7 @@ import {count, counted, duration, line} from "../format.js";
 const MOST_LEVELS = 30;
 const INDENT = 14;
 const MOST_ROWS = 2000;
-const SIGNS = {"only-a": ["−", "only in A"], "only-b": ["+", "only in B"], count: ["≠", "more or fewer spans"], same: ["", ""]};
+const SIGNS = {"only-a": ["−", "only in A"], "only-b": ["+", "only in B"], count: ["≠", "more or fewer spans"], name: ["≠", "named differently"], same: ["", ""]};
 
 /** `element`; `show(places, onlyDifferences)`. */
 export class Tree {
@@ -77,7 +77,7 @@ export class Tree {
     const row = el("tr", {class: difference, tabindex: -1, "aria-level": place.depth + 1, style: tint(place.service),
       "aria-expanded": place.below ? String(!this.#collapsed.has(place)) : null, on: {click: () => this.#focus(row)}},
     el("td", {class: "sign", title: meaning}, el("span", {"aria-hidden": "true"}, sign), el("span", {class: "unseen"}, meaning)),
-    el("td", {class: "clip", title: line(`${place.service}: ${place.name}`, 1000)}, this.#name(place)),
+    el("td", {class: "clip", title: [place, place.inB].filter(Boolean).map((each) => line(`${each.service}: ${each.name}`, 1000)).join("\n")}, this.#name(place)),
     countCell(a), countCell(b), el("td", {class: "number"}, timeOf(a)), this.#bars(a, b), el("td", {class: "number"}, timeOf(b)),
     changeCell(a, b));
     row.place = place;
@@ -90,8 +90,7 @@ export class Tree {
     const turn = place.below ? el("button", {type: "button", class: "turn", tabindex: -1, "aria-label": isOpen ? "Collapse" : "Expand",
       on: {click: (event) => { event.stopPropagation(); this.#turn(place); }}}, isOpen ? "▾" : "▸") : el("span", {class: "turn"});
     return el("span", {class: "place", style: {"padding-left": `${levels * INDENT}px`}}, turn,
-      el("span", {class: "swatch", "aria-hidden": "true"}), el("bdi", {class: "dim"}, line(place.service, 60) || "(no name)"), " ",
-      el("bdi", line(place.name, 200) || "(no name)"));
+      place.inB ? [letter("a"), named(place), letter("b"), el("span", {style: tint(place.inB.service)}, named(place.inB))] : named(place));
   }
 
   #bars(a, b) {
@@ -125,6 +124,11 @@ export class Tree {
     this.#turn(place);
   }
 }
+
+const letter = (which) => el("b", {class: `letter of-${which}`}, which.toUpperCase());
+
+const named = ({service, name}) => [el("span", {class: "swatch", "aria-hidden": "true"}),
+  el("bdi", {class: "dim"}, line(service, 60) || "(no name)"), " ", el("bdi", line(name, 200) || "(no name)")];
 
 const countCell = (at) => el("td", {class: "number"}, at.count ? count(at.count) : el("span", {class: "dim"}, "–"),
   at.errors ? el("span", {class: "bad", title: counted(at.errors, "error")}, ` ${count(at.errors)} err`) : null);

@@ -85,35 +85,33 @@ class CompareView {
   }
 
   #fail(failed) {
-    fill(this.#content, el("div", {class: "page"}, failed.map(([letter, {reason}]) =>
+    fill(this.#content, el("div", {class: "page"}, el("h1", "Nothing to compare"), failed.map(([letter, {reason}]) =>
       el("p", {class: "notice error", role: "alert"}, el("b", `Trace ${letter}: `), reason.message))));
   }
 
   #show(models, traces) {
     for (const which of ["a", "b"]) fill(this.#cards[which], this.#card(which, models[which], traces[which]));
     this.#places = merged(models.a, models.b);
-    const counts = {"only-a": 0, "only-b": 0, count: 0, same: 0};
+    const counts = {"only-a": 0, "only-b": 0, name: 0, count: 0, same: 0};
     for (const {difference} of this.#places) counts[difference]++;
-    this.#said.textContent = `${counted(counts.same, "place")} alike, ${count(counts.count)} with more or fewer spans, `
+    this.#said.textContent = `${counted(counts.same, "place")} alike, ${counts.name ? "the roots named differently, " : ""}`
+      + `${count(counts.count)} with more or fewer spans, `
       + `${count(counts["only-a"])} only in A, ${count(counts["only-b"])} only in B`;
-    fill(this.#content, el("div", {class: "cards"}, this.#cards.a, this.#cards.b),
+    fill(this.#content, el("h1", {class: "unseen"}, "Two traces compared"), el("div", {class: "cards"}, this.#cards.a, this.#cards.b),
       el("div", {class: "compare-bar"}, el("label", {class: "check"}, this.#only, "Differences only"), this.#said), this.#tree.element);
     this.#tree.show(this.#places, this.#only.checked);
     this.#app.title("Compare");
   }
 
   #card(which, model, trace) {
-    const root = model.nodes.find((node) => !node.absent);
-    const spans = model.nodes.filter((node) => !node.absent);
-    const errors = spans.filter((node) => node.isError).length;
-    const services = new Map();
-    for (const {service} of spans) services.set(service, (services.get(service) ?? 0) + 1);
+    const {main, size, services} = model;
+    const errors = model.errors.length;
     return [
-      el("h2", el("b", {class: `letter of-${which}`}, which.toUpperCase()), root ? serviceLabel(root.service) : null, " ",
-        this.#app.link(`trace/${trace.traceID}`, {class: "clip"}, el("bdi", line(root?.name ?? "no spans", 200) || "(no name)"))),
-      el("p", el("strong", duration(trace.duration)), ` · ${counted(spans.length, "span")} · `,
+      el("h2", el("b", {class: `letter of-${which}`}, which.toUpperCase()), serviceLabel(main.service), " ",
+        this.#app.link(`trace/${trace.traceID}`, {class: "clip"}, el("bdi", line(main.name, 200) || "(no name)"))),
+      el("p", el("strong", duration(trace.duration)), ` · ${counted(size, "span")} · `,
         errors ? el("span", {class: "bad"}, counted(errors, "error")) : "no errors", ` · ${dateTime(trace.startNs)}`),
-      el("p", {class: "clip services"}, [...services].sort((x, y) => y[1] - x[1])
+      el("p", {class: "services"}, [...services].sort((x, y) => y[1] - x[1])
         .map(([service, number]) => serviceLabel(service, el("span", {class: "dim"}, ` ${count(number)}`)))),
     ];
   }
