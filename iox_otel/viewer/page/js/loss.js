@@ -1,4 +1,4 @@
-// The banner that says which spans did not arrive.
+// The banner that says which spans did not arrive, or were not kept.
 
 import {el, fill} from "./dom.js";
 import {counted, line} from "./format.js";
@@ -9,68 +9,77 @@ const REASONS = {
   too_large: "too large for a datagram",
   failed: "sending failed",
 };
+const HERE = "this viewer";
 
 /** Shown while anything was lost; once dismissed it stays away until more is. */
 export class LossBanner {
   #place;
+  #total = 0;
   #dismissed = 0;
-  #last = "";
-  #isOpen = false;
+  #said = el("summary");
+  #rows = el("tbody");
+  #element;
 
   constructor(place) {
     this.#place = place;
-  }
-
-  show(loss) {
-    const last = JSON.stringify(loss);
-    if (last === this.#last) return;
-    this.#last = last;
-    const {parts, total, rows} = summary(loss);
-    if (total < this.#dismissed) this.#dismissed = 0;
-    if (!total || total === this.#dismissed) fill(this.#place);
-    else fill(this.#place, this.#banner(parts, total, rows));
-  }
-
-  #banner(parts, total, rows) {
-    const details = el("details", {open: this.#isOpen, on: {toggle: () => { this.#isOpen = details.open; }}},
-      el("summary", `Not everything arrived: ${parts.join(", ")}.`),
-      el("table", el("tbody", rows.map(row))));
     const dismiss = el("button", {type: "button", class: "plain", "aria-label": "Dismiss until more is lost",
-      title: "Dismiss until more is lost", on: {click: () => this.#dismiss(total)}}, "✕");
-    return el("section", {class: "loss", "aria-label": "Losses"}, details, dismiss);
+      title: "Dismiss until more is lost", on: {click: () => this.#dismiss()}}, "✕");
+    this.#element = el("section", {class: "loss", "aria-label": "Losses"},
+      el("details", this.#said, el("table", {"aria-label": "What was lost, and where"}, this.#rows)), dismiss);
   }
 
-  #dismiss(total) {
-    this.#dismissed = total;
+  /** Show what /api/viewer/status tells of losses; the same elements stay, and the focus. */
+  show(status) {
+    const {parts, total, rows} = summary(status);
+    this.#total = total;
+    if (total < this.#dismissed) this.#dismissed = 0;
+    if (!total || total === this.#dismissed) return void fill(this.#place);
+    const said = `Not everything is here: ${parts.join(", ")}.`;
+    if (this.#said.textContent !== said) this.#said.textContent = said;
+    fill(this.#rows, rows.map(row));
+    if (this.#place.firstChild !== this.#element) fill(this.#place, this.#element);
+  }
+
+  #dismiss() {
+    this.#dismissed = this.#total;
     fill(this.#place);
   }
 }
 
 const row = ([number, unit, who, why]) => el("tr",
-  el("td", {class: "number"}, counted(number, unit)), el("td", el("bdi", line(who, 80))), el("td", why));
+  el("td", {class: "number"}, counted(number, unit, UNITS[unit])), el("td", el("bdi", line(who, 80))), el("td", why));
+
+// A refused message that could not be read has spans that nobody can count.
+const UNITS = {"span or datagram": "spans or datagrams", "span or request": "spans or requests"};
 
 /** What was lost, as {parts: texts, total, rows: [number, unit, who, why]}. */
-export function summary({datagrams = 0, processes = [], rejected = {}}) {
-  const rows = [];
-  let dropped = 0;
-  for (const process of processes) {
-    for (const [reason, why] of Object.entries(REASONS)) {
-      if (!process[reason]) continue;
-      dropped += process[reason];
-      rows.push([process[reason], "span", `${process.service} (${process.client})`, why]);
-    }
-  }
-  if (datagrams) rows.push([datagrams, "datagram", "on the way", "missing in the senders' numbering (seqNo)"]);
-  let refused = 0;
-  for (const [intake, number] of Object.entries(rejected)) {
-    if (!number) continue;
-    refused += number;
-    rows.push([number, intake === "udp" ? "datagram" : "request", INTAKES[intake] ?? intake, "refused by this viewer: malformed, too large, or it was busy"]);
-  }
-  const parts = [
-    dropped && `${counted(dropped, "span")} dropped by their senders`,
-    datagrams && `${counted(datagrams, "datagram")} lost on the way`,
-    refused && `${counted(refused, "message")} refused here`,
-  ].filter(Boolean);
-  return {parts, total: dropped + datagrams + refused, rows};
+export function summary({loss, spans}) {
+  const dropped = loss.processes.flatMap(ofProcess);
+  const missing = loss.datagrams
+    ? [[loss.datagrams, "datagram", "on the way", "missing in the senders' numbering (seqNo)"]] : [];
+  const refused = ofIntakes(loss.rejected, (intake) => (intake === "udp" ? "span or datagram" : "span or request"),
+    "refused by this viewer: malformed, too large or without ids");
+  const failed = loss.notStored ? [[loss.notStored, "span", HERE, "not stored: the database failed, see the viewer's log"]] : [];
+  const cut = spans.cut ? [[spans.cut, "span", HERE, "not stored: their trace alone is beyond --max-spans or --max-mb"]] : [];
+  const later = ofIntakes(loss.postponed, () => "request", "not lost: put off while this viewer was busy, their senders try again");
+  const [ofSenders, onTheWay, ofRefused, ofFailed, ofCut] = [dropped, missing, refused, failed, cut].map(sum);
+  return {
+    parts: [
+      ofSenders && `${counted(ofSenders, "span")} dropped by their senders`,
+      onTheWay && `${counted(onTheWay, "datagram")} lost on the way`,
+      ofRefused && `${counted(ofRefused, "message or span", "messages or spans")} refused here`,
+      ofFailed && `${counted(ofFailed, "span")} could not be stored`,
+      ofCut && `${counted(ofCut, "span")} cut from traces larger than all that is kept`,
+    ].filter(Boolean),
+    total: ofSenders + onTheWay + ofRefused + ofFailed + ofCut,
+    rows: [...dropped, ...missing, ...refused, ...failed, ...cut, ...later],
+  };
 }
+
+const sum = (rows) => rows.reduce((total, [number]) => total + number, 0);
+
+const ofProcess = (process) => Object.entries(REASONS).filter(([reason]) => process[reason])
+  .map(([reason, why]) => [process[reason], "span", `${line(process.service, 50) || "(no name)"} (${line(process.client, 25)})`, why]);
+
+const ofIntakes = (numbers, unitOf, why) => Object.entries(numbers).filter(([, number]) => number)
+  .map(([intake, number]) => [number, unitOf(intake), INTAKES[intake] ?? intake, why]);

@@ -51,7 +51,7 @@ export class Status {
     fill(this.#kept, keptText(traces));
     set(this.#kept, {title: titleOf(status)});
     this.#kept.classList.toggle("evicted", spans.kept < spans.seen);
-    this.#banner.show(status.loss);
+    this.#banner.show(status);
     for (const listener of [...this.#listeners]) listener(status);
   }
 }
