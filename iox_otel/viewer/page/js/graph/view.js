@@ -34,7 +34,10 @@ class GraphView {
   #lookback = el("select", {name: "lookback", "aria-label": "Time"}, LOOKBACKS.map(([value, text]) => el("option", {value}, text)));
   #views = ["graph", "table"].map((view) => el("button", {type: "button", "data-view": view,
     on: {click: () => this.#app.setParams({view: view === "graph" ? null : view}, {replace: true})}}, view === "graph" ? "Graph" : "Table"));
-  #said = el("h1", {class: "said"});
+  #zooms = el("div", {class: "buttons", role: "group", "aria-label": "Zoom"},
+    zoomButton("−", "Zoom out (-)", () => this.#zoom.by(-1)), zoomButton("Fit", "Show all (0)", () => this.#zoom.fit()),
+    zoomButton("+", "Zoom in (+)", () => this.#zoom.by(1)));
+  #said = el("h1", {class: "said"}, "Service graph");
   #body = el("div", {class: "graph-body"});
   #ends;
 
@@ -46,9 +49,7 @@ class GraphView {
     }
     fill(container, el("div", {class: "toolbar"}, this.#said, el("label", {class: "time"}, "Time", this.#lookback),
       el("div", {class: "buttons", role: "group", "aria-label": "View"}, this.#views),
-      el("div", {class: "buttons", role: "group", "aria-label": "Zoom"},
-        zoomButton("−", "Zoom out (-)", () => this.#zoom.by(-1)), zoomButton("Fit", "Show all (0)", () => this.#zoom.fit()),
-        zoomButton("+", "Zoom in (+)", () => this.#zoom.by(1)))), this.#body);
+      this.#zooms), this.#body);
     this.#ends = [app.live.on("trace", () => this.#askSoon()), app.live.on("open", () => this.#askSoon())];
     this.keys = [
       {keys: ["+", "="], text: "zoom in", run: () => this.#zoom.by(1)},
@@ -129,7 +130,7 @@ class GraphView {
     const rows = [...this.#calls].sort((a, b) => b.callCount - a.callCount);
     fill(this.#table, el("table", {class: "table", "aria-label": "Calls"},
       el("thead", el("tr", el("th", "Caller"), el("th", "Called"), el("th", {class: "number"}, "Calls"))),
-      el("tbody", rows.map(({parent, child, callCount}) => el("tr", el("td", this.#link(parent)), el("td", this.#link(child)),
+      el("tbody", rows.length ? null : el("tr", el("td", {colspan: 3, class: "dim"}, "No service calls another.")), rows.map(({parent, child, callCount}) => el("tr", el("td", this.#link(parent)), el("td", this.#link(child)),
         el("td", {class: "number"}, count(callCount)))))));
   }
 
@@ -140,6 +141,7 @@ class GraphView {
   #show() {
     if (!this.#known) return;
     const isTable = this.#params.get("view") === "table";
+    set(this.#zooms, {hidden: isTable || !this.#names.length});
     const calls = this.#calls.reduce((total, call) => total + call.callCount, 0);
     this.#said.textContent = `${counted(this.#names.length, "service")}, ${counted(calls, "call")}`;
     const content = this.#names.length ? (isTable ? this.#table : this.#drawing) : this.#nothing();

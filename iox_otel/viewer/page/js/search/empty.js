@@ -9,21 +9,21 @@ export function nothingYet(status) {
   const {udp, grpc, http} = status.intake;
   if (!udp && !grpc && !http) return embedded();
   return el("div", {class: "empty"},
-    el("h1", "No traces yet"),
+    el("h2", "No traces yet"),
     el("p", "This page is waiting; the first trace appears here by itself within a second of its arrival. Send one:"),
     el("ol", {class: "ways"},
       http && way("Any terminal", "one span, by hand, over OTLP HTTP", oneSpan(address(http))),
       udp && way("The traced database server", "then, in a second terminal, a request", ...server(address(udp))),
-      (grpc || http) && way("Any OpenTelemetry SDK, in any language", "set this before the program starts", ...sdk(grpc, http)),
+      (grpc || http) && way("Any OpenTelemetry SDK, in any language", "set one of these before the program starts", ...sdk(grpc, http)),
       udp && way("Any Jaeger client", "compact Thrift over UDP", jaegerClient(address(udp))),
-      grpc && way("An OpenTelemetry Collector", "an exporter for its pipeline of traces", collector(address(grpc)))),
+      grpc && way("An OpenTelemetry Collector", "add this to its configuration", collector(address(grpc)))),
     el("p", {class: "dim"}, "Or drop a file of Jaeger JSON or OTLP JSON on this page."),
     el("p", {class: "dim"}, listening(status.intake)));
 }
 
 function embedded() {
   return el("div", {class: "empty"},
-    el("h1", "No traces yet"),
+    el("h2", "No traces yet"),
     el("p", "This viewer is part of an application and shows its traces alone. Send the application a request that is traced, for example with this header:"),
     el("ol", {class: "ways"}, way("A request", "any of the application’s paths will do",
       `curl -H 'jaeger-debug-id: hello' ${location.origin}/`)),
@@ -31,7 +31,7 @@ function embedded() {
 }
 
 const way = (title, remark, ...commands) => el("li",
-  el("h2", title, el("span", {class: "dim"}, ` – ${remark}`)),
+  el("h3", title, el("span", {class: "dim"}, ` – ${remark}`)),
   commands.map((command) => el("div", {class: "command"}, el("pre", command), copyButton(command))));
 
 /** Host and port to send to: one that listens on every address is reached at this page's. */
@@ -69,7 +69,8 @@ const sdk = (grpc, http) => [
 const jaegerClient = ({host, port}) =>
   `export JAEGER_AGENT_HOST=${host} JAEGER_AGENT_PORT=${port} JAEGER_SAMPLER_TYPE=const JAEGER_SAMPLER_PARAM=1`;
 
-const collector = ({both}) => `exporters:\n  otlp:\n    endpoint: ${both}\n    tls:\n      insecure: true`;
+const collector = ({both}) => `exporters:\n  otlp:\n    endpoint: ${both}\n    tls:\n      insecure: true\n`
+  + "service:\n  pipelines:\n    traces:\n      exporters: [otlp]";
 
 function listening(intake) {
   const names = {udp: "Jaeger compact (UDP)", grpc: "OTLP gRPC", http: "OTLP HTTP"};
@@ -82,7 +83,7 @@ export function nothingFits(params, status, app) {
   const listed = conditions(params);
   const {kept, seen} = status?.traces ?? {kept: 0, seen: 0};
   return el("div", {class: "empty"},
-    el("h1", "No trace fits"),
+    el("h2", "No trace fits"),
     listed.length ? el("p", listed.length > 1 ? "There is no span for which all of this holds. Take a condition away:"
       : "There is no span for which this holds. Take it away:") : el("p", "What was here has made room for newer traces."),
     el("p", {class: "chips"}, listed.map(([text, changes]) => el("button", {type: "button", "aria-label": `Without: ${text}`,

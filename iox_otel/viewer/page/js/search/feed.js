@@ -6,6 +6,7 @@ import {asked, fits, isClosed, limitOf, mistakes, needsServer} from "./query.js"
 
 const LEAST_WAIT_MS = 300;
 const SHOW_EVERY_MS = 200;
+const MOST_WAIT_MS = 2000;
 
 /**
  * Asks the server, then follows the stream. What a row tells is judged here; where only the server
@@ -18,6 +19,7 @@ export class Feed {
   isLimited = false;
   isWaiting = true;
   isPaused = false;
+  isHeld = false;
   error = null;
   #on;
   #params = new URLSearchParams();
@@ -27,6 +29,7 @@ export class Feed {
   #again = null;
   #news = false;
   #tookMs = 0;
+  #drawMs = 0;
   #shown = null;
   #ends;
 
@@ -34,7 +37,7 @@ export class Feed {
     this.#on = on;
     this.#ends = [
       app.live.on("trace", (rows) => this.#arrive([rows].flat())),
-      app.live.on("open", () => this.#isFollowing() && this.#askSoon()),
+      app.live.on("open", () => this.isOpen && !this.isPaused && this.#askSoon()),
     ];
   }
 
@@ -47,16 +50,18 @@ export class Feed {
     this.#params = params;
     this.#missed.clear();
     this.isWaiting = true;
+    this.isHeld = false;
     this.error = null;
     this.#ask();
   }
 
-  /** Show *error* in place of the search of *params*, which cannot be asked. */
+  /** Show *error*, as `isHeld`, in place of the search of *params*, which cannot be asked. */
   hold(error, params) {
     this.#params = params;
     this.#asking?.abort();
     this.#byId.clear();
     this.rows = [];
+    this.isHeld = true;
     this.error = error;
     this.isWaiting = false;
     this.#on.change();
@@ -76,8 +81,9 @@ export class Feed {
     clearTimeout(this.#shown);
   }
 
-  #isFollowing() {
-    return !this.isPaused && !isClosed(this.#params) && !Object.keys(mistakes(this.#params)).length;
+  /** Whether new traces can come into this search. */
+  get isOpen() {
+    return !isClosed(this.#params) && !Object.keys(mistakes(this.#params)).length;
   }
 
   async #ask() {
@@ -111,13 +117,13 @@ export class Feed {
   }
 
   #arrive(rows) {
-    if (isClosed(this.#params)) return;
+    if (!this.isOpen) return;
     if (this.isPaused) return this.#miss(rows);
-    if (!this.#isFollowing()) return;
     // While an answer is on its way, what comes may be newer than what it will have.
     if (needsServer(this.#params) || this.#asking) return this.#askSoon();
     for (const row of rows) this.#take(withStart(row));
-    this.#shown ??= setTimeout(() => this.#tell(), SHOW_EVERY_MS);
+    // Thousands of rows take long to draw: no more than a quarter of the time goes into that.
+    this.#shown ??= setTimeout(() => this.#tell(), Math.min(Math.max(SHOW_EVERY_MS, 3 * this.#drawMs), MOST_WAIT_MS));
   }
 
   #miss(rows) {
@@ -142,7 +148,9 @@ export class Feed {
       this.isLimited = true;
       for (const row of this.rows.splice(limit)) this.#byId.delete(row.traceID);
     }
+    const began = performance.now();
     this.#on.change();
+    this.#drawMs = performance.now() - began;
   }
 }
 

@@ -12,7 +12,7 @@ export class Form {
   #fields = {
     service: select("service"),
     operation: select("operation"),
-    tags: text("tags", "http.status_code=500 error=true"),
+    tags: text("tags", "http.method=GET error"),
     minDuration: text("minDuration", "1.5ms"),
     maxDuration: text("maxDuration", "2s"),
     lookback: el("select", {name: "lookback"}, options([...LOOKBACKS, [CUSTOM, "from … to …"]])),

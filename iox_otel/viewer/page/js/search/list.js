@@ -10,15 +10,19 @@ const COLUMNS = [
   ["spans", "Spans", -1, "number"], ["errors", "Errors", -1, "number"], [null, "Services"], ["start", "Start", -1, "number"],
 ];
 const MOST_SERVICES = 4;
+const ROWS_AT_ONCE = 200;
+const NEAR_END_PX = 600;
 
 /**
- * `element`; `show(rows, params)`; `picked` are the ids that are checked. Calls on.sort(value),
+ * Of many rows those after the first hundreds are made when they are scrolled to. `element`; `show(rows, params)`; `picked` are the ids that are checked. Calls on.sort(value),
  * on.pick(ids) and on.hover(id or null).
  */
 export class List {
   #app;
   #on;
+  #all = [];
   #rows = new Map();
+  #most = ROWS_AT_ONCE;
   #head = el("tr");
   #body = el("tbody");
   #longest = 1;
@@ -34,18 +38,36 @@ export class List {
     this.#body.addEventListener("click", (event) => this.#click(event));
     this.#body.addEventListener("mouseover", (event) => on.hover(event.target.closest("tr")?.dataset.id ?? null));
     this.#body.addEventListener("mouseleave", () => on.hover(null));
+    this.element.addEventListener("scroll", () => this.#isNearEnd() && this.#more(), {passive: true});
   }
 
   /** Show *rows*, in their order; those that were there keep their elements, and the focus. */
   show(rows, params) {
-    this.#showHead(sortOf(params));
+    if (this.#showHead(sortOf(params))) this.#most = ROWS_AT_ONCE;
     this.#longest = rows.reduce((most, row) => Math.max(most, row.duration), 1);
+    this.#all = rows;
+    this.#draw();
+  }
+
+  #draw() {
+    const rows = this.#all.slice(0, this.#most);
     const before = this.#rows;
     this.#rows = new Map(rows.map((row) => [row.traceID, this.#kept(row, before.get(row.traceID))]));
     const focused = document.activeElement;
     order(this.#body, [...this.#rows.values()].map(({element}) => element));
     if (focused !== document.activeElement && focused.isConnected) focused.focus({preventScroll: true});
     this.#scaleBars();
+  }
+
+  #isNearEnd() {
+    const {scrollTop, clientHeight, scrollHeight} = this.element;
+    return scrollTop + clientHeight > scrollHeight - NEAR_END_PX;
+  }
+
+  #more() {
+    if (this.#most >= this.#all.length) return;
+    this.#most += ROWS_AT_ONCE;
+    this.#draw();
   }
 
   /** Mark the row of a trace, or none. */
@@ -61,8 +83,12 @@ export class List {
 
   /** Focus the row *step* after the focused one. */
   move(step) {
-    const links = [...this.#body.querySelectorAll("a.root")];
+    let links = [...this.#body.querySelectorAll("a.root")];
     const at = links.indexOf(document.activeElement?.closest("tr")?.querySelector("a.root"));
+    if (at + step >= links.length) {
+      this.#more();
+      links = [...this.#body.querySelectorAll("a.root")];
+    }
     const next = links[at < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + step, 0), links.length - 1)];
     next?.focus();
     next?.scrollIntoView({block: "nearest"});
@@ -108,7 +134,7 @@ export class List {
       el("td", {class: "number took"}, duration(row.duration), el("span", {class: "bar", "aria-hidden": "true"})),
       el("td", {class: "number"}, count(row.spans)),
       el("td", {class: "number"}, row.errors ? el("span", {class: "errors"}, count(row.errors)) : el("span", {class: "dim"}, "–")),
-      el("td", {class: "clip services"}, servicesOf(row)),
+      servicesCell(row),
       el("td", {class: "number", title: dateTime(row.startNs)}, time(row.startMs), " ", el("span", {class: "dim ago"}, ago(row.startMs))));
   }
 
@@ -118,9 +144,10 @@ export class List {
     }
   }
 
+  /** Whether it is another one than before. */
   #showHead([column, direction]) {
     const key = `${column}${direction}`;
-    if (this.#head.dataset.key === key) return;
+    if (this.#head.dataset.key === key) return false;
     const focused = document.activeElement?.dataset?.column;
     this.#head.dataset.key = key;
     fill(this.#head, el("th", {class: "pick"}, el("span", {class: "unseen"}, "Compare")), COLUMNS.map(([name, text, first, kind]) => {
@@ -133,6 +160,8 @@ export class List {
           text, el("span", {"aria-hidden": "true"}, arrow)));
     }));
     if (focused) this.#head.querySelector(`[data-column="${focused}"]`)?.focus();
+    this.element.scrollTop = 0;
+    return true;
   }
 
   #click(event) {
@@ -160,11 +189,10 @@ function order(parent, elements) {
   }
 }
 
-function servicesOf({services}) {
+function servicesCell({services}) {
   const all = Object.entries(services).sort((a, b) => b[1] - a[1]);
-  const rest = all.slice(MOST_SERVICES);
-  return [
-    all.slice(0, MOST_SERVICES).map(([service, spans]) => serviceLabel(service, el("span", {class: "dim"}, ` ${count(spans)}`))),
-    rest.length ? el("span", {class: "dim", title: rest.map(([service]) => line(service, 80)).join("\n")}, `+${rest.length}`) : null,
-  ];
+  const text = all.map(([service, spans]) => `${line(service, 80) || "(no name)"} ${count(spans)}`).join("\n");
+  const rest = all.length - MOST_SERVICES;
+  return el("td", {class: "clip services", title: text}, rest > 0 ? el("span", {class: "dim rest"}, `+${rest}`) : null,
+    all.slice(0, MOST_SERVICES).map(([service, spans]) => serviceLabel(service, el("span", {class: "dim"}, ` ${count(spans)}`))));
 }

@@ -1,9 +1,9 @@
 // A search as the address has it: which parameters there are, what they ask, and what fits without asking.
 
-import {line, logfmt, parseDuration, parseLogfmt} from "../format.js";
+import {dateTime, line, logfmt, parseDuration, parseLogfmt} from "../format.js";
 
 export const DEFAULT_LIMIT = 100;
-export const LIMITS = [20, 50, 100, 200, 500, 1000, 1500];
+export const LIMITS = [20, 50, 100, 200, 500, 1000, 2000, 5000];
 export const LOOKBACKS = [
   ["", "all that is kept"], ["5m", "last 5 minutes"], ["15m", "last 15 minutes"], ["1h", "last hour"],
   ["6h", "last 6 hours"], ["24h", "last 24 hours"], ["48h", "last 2 days"],
@@ -63,7 +63,10 @@ export function mistakes(params) {
   } catch (error) {
     wrong.tags = error.message;
   }
-  if (params.get("start") && params.get("end") && Number(params.get("end")) < Number(params.get("start"))) {
+  for (const name of ["start", "end"]) {
+    if (params.get(name) && !/^\d{1,18}$/.test(params.get(name))) wrong[name] = "not a moment in microseconds";
+  }
+  if (!wrong.start && params.get("start") && params.get("end") && Number(params.get("end")) < Number(params.get("start"))) {
     wrong.end = "ends before it begins";
   }
   return wrong;
@@ -98,7 +101,8 @@ export function conditions(params) {
   say("maxDuration", (value) => `takes ${line(value, 20)} or less`);
   say("errors", () => "has an error");
   say("lookback", (value) => `in the last ${line(value, 20)}`);
-  if (params.get("start") || params.get("end")) found.push(["in a range of time", {start: null, end: null}]);
+  const [start, end] = ["start", "end"].map((name) => params.get(name) && dateTime(`${params.get(name)}000`));
+  if (start || end) found.push([[start && `from ${start}`, end && `to ${end}`].filter(Boolean).join(" "), {start: null, end: null}]);
   if (params.get("traceID")) found.push(["of chosen ids", {traceID: null}]);
   return found;
 }

@@ -38,6 +38,7 @@ export class Scatter {
   }
 
   show(rows) {
+    if (rows === this.#rows) return;
     this.#rows = rows;
     this.#draw();
   }

@@ -27,7 +27,7 @@ class SearchView {
   #form = new Form((changes) => this.#app.setParams(changes));
   #list;
   #scatter;
-  #said = el("h1", {class: "said"});
+  #said = el("h1", {class: "said"}, "Search");
   #live = el("button", {type: "button", class: "live", on: {click: () => this.#turn()}});
   #compare = el("button", {type: "button", disabled: true, on: {click: () => this.#goCompare()}}, "Compare");
   #content = el("div", {class: "results-body"});
@@ -74,12 +74,12 @@ class SearchView {
   }
 
   #show() {
-    const {rows, error, isWaiting} = this.#feed;
+    const {rows, error, isWaiting, isHeld} = this.#feed;
     this.#showLive();
     this.#said.textContent = this.#summary();
     set(this.#content, {"aria-busy": isWaiting ? "true" : null});
     if (error) return this.#instead(`error ${error.message}`, () => el("p", {class: "notice error", role: "alert"}, error.message,
-      el("button", {type: "button", on: {click: () => this.update({params: new URLSearchParams(location.search)})}}, "Try again")));
+      isHeld ? null : el("button", {type: "button", on: {click: () => this.#feed.follow(this.#params)}}, "Try again")));
     if (isWaiting && !rows.length) return;
     if (!rows.length) return this.#showNothing();
     this.#learn(rows);
@@ -107,17 +107,18 @@ class SearchView {
     const {rows, error, isWaiting, isLimited} = this.#feed;
     if (error) return "No result";
     if (isWaiting && !rows.length) return "Searching…";
-    if (!rows.length) return "";
+    if (!rows.length) return "Search";
     return isLimited ? `The newest ${counted(rows.length, "trace")}` : counted(rows.length, "trace");
   }
 
   #showLive() {
     const {isPaused, missed} = this.#feed;
-    const isOpen = this.#app.live.isOpen;
+    const isOpen = this.#app.live.isOpen && this.#feed.isOpen;
     const text = isPaused ? (missed ? `Paused · ${missed} new` : "Paused") : (isOpen ? "Live" : "Not live");
+    const why = this.#feed.isOpen ? "The viewer does not answer; the list goes on once it does" : "Nothing new can come into this search";
     fill(this.#live, el("span", {class: "dot", "aria-hidden": "true"}), text);
     set(this.#live, {"data-state": isPaused ? "paused" : isOpen ? "live" : "off", "aria-pressed": String(!isPaused),
-      title: isPaused ? "Show new traces as they arrive (p)" : "Hold the list still (p)", "aria-label": `Live: ${text}`});
+      title: isPaused ? "Show new traces as they arrive (p)" : isOpen ? "Hold the list still (p)" : why, "aria-label": `Live: ${text}`});
   }
 
   #turn() {
