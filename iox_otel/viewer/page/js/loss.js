@@ -58,10 +58,11 @@ export function summary({loss, spans}) {
   const missing = loss.datagrams
     ? [[loss.datagrams, "datagram", "on the way", "missing in the senders' numbering (seqNo)"]] : [];
   const refused = ofIntakes(loss.rejected, (intake) => (intake === "udp" ? "span or datagram" : "span or request"),
-    "refused by this viewer: malformed, too large or without ids");
+    (intake) => `refused by this viewer: malformed, too large${intake === "udp" ? " or more than it could take" : " or without ids"}`);
   const failed = loss.notStored ? [[loss.notStored, "span", HERE, "not stored: the database failed, see the viewer's log"]] : [];
   const cut = spans.cut ? [[spans.cut, "span", HERE, "not stored: their trace alone is beyond --max-spans or --max-mb"]] : [];
-  const later = ofIntakes(loss.postponed, () => "request", "not lost: put off while this viewer was busy, their senders try again");
+  const later = ofIntakes(loss.postponed, () => "request",
+    () => "not lost: put off while this viewer was busy, their senders try again");
   const [ofSenders, onTheWay, ofRefused, ofFailed, ofCut] = [dropped, missing, refused, failed, cut].map(sum);
   return {
     parts: [
@@ -81,5 +82,5 @@ const sum = (rows) => rows.reduce((total, [number]) => total + number, 0);
 const ofProcess = (process) => Object.entries(REASONS).filter(([reason]) => process[reason])
   .map(([reason, why]) => [process[reason], "span", `${line(process.service, 50) || "(no name)"} (${line(process.client, 25)})`, why]);
 
-const ofIntakes = (numbers, unitOf, why) => Object.entries(numbers).filter(([, number]) => number)
-  .map(([intake, number]) => [number, unitOf(intake), INTAKES[intake] ?? intake, why]);
+const ofIntakes = (numbers, unitOf, whyOf) => Object.entries(numbers).filter(([, number]) => number)
+  .map(([intake, number]) => [number, unitOf(intake), INTAKES[intake] ?? intake, whyOf(intake)]);

@@ -27,13 +27,14 @@ export async function upload(files, app) {
   const failures = [];
   for (const file of files) {
     try {
-      for (const id of (await api.upload(file)).traceIDs) ids.add(id);
+      const {traceIDs} = await api.upload(file);
+      for (const id of traceIDs) ids.add(id);
+      if (!traceIDs.length) failures.push(`${line(file.name, 80)}: there is no trace in this JSON`);
     } catch (error) {
       failures.push(`${line(file.name, 80)}: ${error.message}`);
     }
   }
   if (failures.length) app.toast(failures.join(" · "), "error");
-  else if (!ids.size) app.toast("There is no trace in that.", "warn");
   if (ids.size === 1) app.go(`trace/${[...ids][0]}`);
   else if (ids.size) {
     if (!failures.length) app.toast(`${counted(ids.size, "trace")} taken in.`);
