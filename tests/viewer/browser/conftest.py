@@ -42,6 +42,8 @@ class Viewer:
     """
 
     def __init__(self, *flags: str) -> None:
+        token = flags[flags.index("--token") + 1] if "--token" in flags else ""
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         ports = [text for flag in FREE_PORTS for text in (flag, "0")]
         ours = ("TRACES_", "OTEL_", "IOX_")
         self.process = subprocess.Popen(
@@ -62,13 +64,14 @@ class Viewer:
     def add(self, *batches: Batch) -> None:
         """Keep these spans, as if they had come in; they are stored when this returns."""
         body = json.dumps(otlp_json.json_of(batches))
-        headers = {"Content-Type": "application/json"}
+        headers = {"Content-Type": "application/json", **self._headers}
         url = f"{self.url}/api/viewer/upload"
         httpx.post(url, content=body, headers=headers, timeout=TIMEOUT_S).raise_for_status()
 
     def status(self) -> dict[str, object]:
         """Return what it tells the page of itself."""
-        answer: dict[str, object] = httpx.get(f"{self.url}/api/viewer/status").json()
+        url = f"{self.url}/api/viewer/status"
+        answer: dict[str, object] = httpx.get(url, headers=self._headers).json()
         return answer
 
     def end(self) -> None:
