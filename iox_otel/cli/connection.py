@@ -8,14 +8,14 @@ import os
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import click
 
 from iox_otel import SpanContext
 from iox_otel.http.headers import format_jaeger_trace_context
 
-from .failure import Failure, one_line
+from .failure import Failure
+from .http_client import check_url
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 DEFAULT_TIMEOUT_S = 30.0
@@ -143,22 +143,7 @@ def _host(given: str | None) -> str:
     source = "--host"
     if given is None:
         source, given = "IOX_ADDR", os.environ.get("IOX_ADDR", "").strip() or DEFAULT_HOST
-    try:
-        parts = urlsplit(given)
-        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        valid = False
-    if not valid or not given.isprintable() or " " in given or parts.query or parts.fragment:
-        hidden = re.sub(r"^.*@", "***@", given)
-        raise Failure(
-            f"Invalid value {hidden!r} for {source}: expected a URL like {DEFAULT_HOST}", 2
-        )
-    return given
-
-
-def shown_host(host: str) -> str:
-    """Return *host* without a password it may hold."""
-    return one_line(re.sub(r"//.*@", "//***@", host))
+    return check_url(given, source, DEFAULT_HOST)
 
 
 def _timeout_s(given: str) -> float:

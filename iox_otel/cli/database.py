@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from .client import ApiError, Client
+from .client import Client
 from .connection import Connection, Options, connection_options
 from .failure import Failure, printable
+from .http_client import ApiError
 
 if TYPE_CHECKING:
     from .write import Advance, Source

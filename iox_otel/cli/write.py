@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import BinaryIO, NamedTuple, Protocol
 
-from .client import ApiError, Client, PartialWriteError, TooLargeError
+from .client import Client, PartialWriteError, TooLargeError
 from .failure import Failure, one_line
+from .http_client import ApiError
 from .lines import MAX_LINE_BYTES, Chunk, LongLine, chunks, data_lines
 
 STDIN = "-"

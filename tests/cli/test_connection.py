@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from iox_otel.cli.connection import Options, shown_host
+from iox_otel.cli.connection import Options
 from iox_otel.cli.failure import Failure, one_line, printable
+from iox_otel.cli.http_client import shown_url
 from iox_otel.http.headers import parse_jaeger_trace_context
 
 NOTHING = Options(host=None, header=(), gen_trace_id=False, timeout=None, verbose=0)
@@ -136,7 +137,7 @@ def test_generated_trace_id_is_sampled_and_new() -> None:
 
 def test_password_in_the_host_is_not_shown() -> None:
     """Messages name the server without the credentials in its URL."""
-    assert shown_host("https://user:hunter2@host:1/x") == "https://***@host:1/x"
+    assert shown_url("https://user:hunter2@host:1/x") == "https://***@host:1/x"
 
 
 def test_text_of_others_cannot_command_the_terminal() -> None:
