@@ -14,6 +14,7 @@ from iox_otel_bridge import ConfigError
 from .database import database
 from .failure import Failure
 from .run import run
+from .traces import trace, traces
 from .viewer import viewer
 
 
@@ -63,7 +64,7 @@ def main() -> None:
 
     \b
     iox-otel viewer
-    TRACES_EXPORTER=console iox-otel run
+    TRACES_EXPORTER=jaeger iox-otel run
     iox-otel database create my_db
     iox-otel database write my_db metrics.lp
     iox-otel database query my_db 'show tables' --header jaeger-debug-id:any-text
@@ -73,3 +74,5 @@ def main() -> None:
 main.add_command(run)
 main.add_command(database)
 main.add_command(viewer)
+main.add_command(traces)
+main.add_command(trace)

@@ -14,7 +14,12 @@ _STATUSES = {1: SpanStatus.OK, 2: SpanStatus.ERR}
 
 def outline_of(spans: Iterable[StoredSpan]) -> str:
     """Return the tree of *spans*, with its services and times, as `iox_otel.tree` writes it."""
-    return trace_text(map(record_of, spans), times=True) + "\n"
+    return trace_text(map(_with_service, spans), times=True) + "\n"
+
+
+def _with_service(stored: StoredSpan) -> SpanRecord:
+    record = record_of(stored)
+    return record._replace(name=f"{record.service}: {record.name}")
 
 
 def record_of(stored: StoredSpan) -> SpanRecord:
@@ -26,7 +31,7 @@ def record_of(stored: StoredSpan) -> SpanRecord:
         trace_id=int.from_bytes(stored.trace_id),
         span_id=int.from_bytes(stored.span_id),
         parent_span_id=int.from_bytes(parent_id) if parent_id else None,
-        name=f"{stored.service}: {span.name}",
+        name=span.name,
         start_ns=span.start_time_unix_nano,
         end_ns=span.end_time_unix_nano or None,
         kind=SpanKind(max(0, span.kind - 1)) if span.kind <= 5 else SpanKind.INTERNAL,

@@ -7,12 +7,12 @@ import time
 
 from starlette.datastructures import QueryParams
 
-from .parameters import ParameterError, duration_ns
+from .durations import duration_ns, lookback_ns
+from .parameters import ParameterError
 from .query import Query
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 5_000
-_DAY_NS = 24 * 3_600 * 10**9
 _US = 1_000
 
 # A key, which may be quoted; and perhaps a value, which may be quoted, too.
@@ -81,19 +81,20 @@ def _times(parameters: QueryParams) -> tuple[int, int]:
 
 
 def _lookback_ns(text: str) -> int:
-    if re.fullmatch(r"[0-9]{1,5}d", text):
-        return int(text[:-1]) * _DAY_NS
     try:
-        return duration_ns(text)
+        return lookback_ns(text)
     except ValueError as exc:
         raise ParameterError(f"lookback: {exc}") from exc
 
 
 def _duration(parameters: QueryParams, name: str) -> int:
     try:
-        return duration_ns(parameters.get(name) or "0")
+        duration = duration_ns(parameters.get(name) or "0")
     except ValueError as exc:
         raise ParameterError(f"{name}: {exc}") from exc
+    if duration < 0:
+        raise ParameterError(f"{name}: {parameters[name][:40]!r} is negative")
+    return duration
 
 
 def _number(parameters: QueryParams, name: str) -> int:

@@ -12,25 +12,14 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 
+from .arrivals import MAX_TIME_NS
+from .durations import duration_ns
 from .query import Query
 
 DEFAULT_LIMIT = 100
 _TWO_DAYS_NS = 2 * 24 * 3_600 * 10**9
 _DAY_MS = 24 * 3_600 * 1_000
 _US, _MS = 1_000, 1_000_000
-
-_UNITS_NS = {
-    "ns": 1,
-    "us": _US,
-    "µs": _US,
-    "μs": _US,
-    "ms": _MS,
-    "s": 10**9,
-    "m": 60 * 10**9,
-    "h": 3_600 * 10**9,
-}
-_PART = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)"
-_DURATION = re.compile(rf"[-+]?(?:0|(?:{_PART})+)", re.ASCII)
 
 
 class ParameterError(ValueError):
@@ -77,15 +66,8 @@ def trace_id_of(text: str) -> bytes:
 def span_of_time(parameters: QueryParams) -> tuple[int, int]:
     """Return the start and end, in ns, that `endTs` and `lookback` say; raises ParameterError."""
     end_ns = _time(parameters, "endTs", _MS, time.time_ns())
-    return end_ns - _number(parameters, "lookback", _DAY_MS) * _MS, end_ns
-
-
-def duration_ns(text: str) -> int:
-    """Return a duration such as `1.5ms` or `2h45m`; raises ValueError."""
-    if not _DURATION.fullmatch(text):
-        raise ValueError(f"{text[:40]!r} is not a duration such as 1.5ms or 2h45m")
-    total = sum(float(number) * _UNITS_NS[unit] for number, unit in re.findall(_PART, text))
-    return -int(total) if text.startswith("-") else int(total)
+    start_ns = end_ns - _number(parameters, "lookback", _DAY_MS) * _MS
+    return max(0, min(start_ns, MAX_TIME_NS)), max(0, min(end_ns, MAX_TIME_NS))
 
 
 def _duration(parameters: QueryParams, name: str) -> int:

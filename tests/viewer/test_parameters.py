@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
-from iox_otel.viewer.parameters import ParameterError, duration_ns, query_of, trace_id_of
+from iox_otel.viewer.durations import duration_ns
+from iox_otel.viewer.parameters import ParameterError, query_of, trace_id_of
 
 
 @pytest.mark.parametrize(

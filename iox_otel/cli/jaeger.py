@@ -1,0 +1,160 @@
+"""The client of Jaeger's query API: a real Jaeger's, or the viewer's."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from .http_client import ApiError, HttpClient
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import httpx
+
+_US = 1_000
+
+
+class Search(NamedTuple):
+    """What is asked for."""
+
+    service: str | None
+    """None: of any service."""
+    tags: dict[str, str]
+    """All of them on one span."""
+    start_us: int
+    """Unix time from which on they start, in µs."""
+    limit: int
+    """Of traces, of each service."""
+
+
+class Summary(NamedTuple):
+    """A trace on one line; times are Unix µs."""
+
+    trace_id: str
+    """32 hex digits."""
+    service: str
+    """Of its root, or else of its first span; so is the name."""
+    name: str
+    start_us: int
+    duration_us: int
+    spans: int
+    errors: int
+    services: list[str]
+    """All of them, sorted."""
+
+
+class JaegerClient:
+    """Asks the Jaeger at *url*. A context manager.
+
+    Args:
+        url: of its page, without `/search`.
+        token: what `iox-otel viewer --token` asks for.
+        timeout_s: how long to wait for it to go on.
+
+    Raises:
+        Failure: httpx is not installed.
+    """
+
+    def __init__(self, url: str, *, token: str | None, timeout_s: float) -> None:
+        headers = [("Authorization", f"Bearer {token}")] if token else []
+        self._http = HttpClient(
+            url, error_of=_error, extra="viewer", headers=headers, timeout_s=timeout_s
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._http.__exit__(kind, exc, traceback)
+
+    def find(self, search: Search) -> list[Summary]:
+        """Return the newest traces that fit, newest first.
+
+        Jaeger searches one service at a time, so without one each is asked in turn.
+
+        Raises:
+            ApiError: it did not say, or is no Jaeger.
+        """
+        services = [search.service] if search.service else self._data("/api/services") or []
+        found: dict[str, Summary] = {}
+        for service in services:
+            for trace in self._traces(str(service), search):
+                found[trace.trace_id] = trace
+        newest = sorted(found.values(), key=lambda trace: trace.start_us, reverse=True)
+        return newest[: search.limit]
+
+    def trace(self, trace_id: str) -> dict[str, Any] | None:
+        """Return a trace in Jaeger's JSON, None if there is none; raises ApiError."""
+        try:
+            (trace, *_) = self._data(f"/api/traces/{trace_id}")
+        except ApiError as exc:
+            if exc.status == 404:
+                return None
+            raise
+        except (TypeError, ValueError):
+            raise self._strange() from None
+        return dict(trace)
+
+    def _traces(self, service: str, search: Search) -> list[Summary]:
+        params = {"service": service, "start": search.start_us, "limit": search.limit}
+        if search.tags:
+            params["tags"] = json.dumps(search.tags)
+        try:
+            return [_summary(trace) for trace in self._data("/api/traces", params) or []]
+        except (TypeError, ValueError, KeyError, AttributeError):
+            raise self._strange() from None
+
+    def _data(self, path: str, params: dict[str, Any] | None = None) -> Any:
+        answer = self._http.request("GET", path, params=params)
+        try:
+            return answer.json()["data"]
+        except (ValueError, TypeError, KeyError):
+            raise self._strange() from None
+
+    def _strange(self) -> ApiError:
+        return ApiError(f"{self._http.name} does not answer as a Jaeger does")
+
+
+def _summary(trace: dict[str, Any]) -> Summary:
+    spans, processes = trace["spans"], trace["processes"]
+    services = {key: str(process["serviceName"]) for key, process in processes.items()}
+    ids = {span["spanID"] for span in spans}
+    first = min(spans, key=lambda span: (_has_parent(span, ids), span["startTime"]))
+    start_us = min(span["startTime"] for span in spans)
+    return Summary(
+        trace_id=str(trace["traceID"]).rjust(32, "0"),
+        service=services[first["processID"]],
+        name=str(first["operationName"]),
+        start_us=start_us,
+        duration_us=max(span["startTime"] + span["duration"] for span in spans) - start_us,
+        spans=len(spans),
+        errors=sum(map(_is_error, spans)),
+        services=sorted({services[span["processID"]] for span in spans}),
+    )
+
+
+def _has_parent(span: dict[str, Any], ids: set[str]) -> bool:
+    return any(each["spanID"] in ids for each in span.get("references") or ())
+
+
+def _is_error(span: dict[str, Any]) -> bool:
+    tags = span.get("tags") or ()
+    return any(tag["key"] == "error" and tag["value"] in (True, "true") for tag in tags)
+
+
+def _error(response: httpx.Response) -> ApiError:
+    """Return what a Jaeger, or the viewer, says about its refusal."""
+    status = response.status_code
+    message = f"{status} {response.reason_phrase}"
+    try:
+        answer = response.json()
+        message = answer.get("error") or answer["errors"][0]["msg"]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        pass
+    return ApiError(str(message), status=status)
