@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -113,11 +114,12 @@ def test_a_script_is_traced() -> None:
 
 
 def test_the_demo_shows_the_trace_of_the_query() -> None:
-    """`make demo` ends with status 0, having shown the answer and the trace as a tree."""
+    """`make demo` ends with status 0, having shown the answer, the tree, and where it is shown."""
     run = subprocess.run(
         [sys.executable, str(EXAMPLES / "demo.py")],
         cwd=ROOT,
         env=clean_environment(COLUMNS="100"),
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
@@ -139,6 +141,41 @@ def test_the_demo_shows_the_trace_of_the_query() -> None:
     ]
     assert "execute_stream_partitioned" in names
     assert "█" in tree
+    shown = re.search(
+        r"The same in a browser: (http://127\.0\.0\.1:\d+)/trace/([0-9a-f]{32})\n", tree
+    )
+    assert shown is not None and f"trace {shown[2]}" in tree
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(shown[1])
+
+
+def test_the_demo_stays_up_on_a_terminal() -> None:
+    """Until Ctrl-C the trace can be looked at; then it ends well."""
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        demo = subprocess.Popen(
+            [sys.executable, str(EXAMPLES / "demo.py")],
+            cwd=ROOT,
+            env=clean_environment(TERM="dumb"),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        os.close(theirs)
+        try:
+            said = b""
+            while b"up until Ctrl-C" not in said:
+                said += terminal.read(65_536)
+            url = re.search(rb"browser: (\S+)/trace/([0-9a-f]{32})", said)
+            assert url is not None
+            trace = httpx.get(f"{url[1].decode()}/api/traces/{url[2].decode()}").json()
+            assert len(trace["data"][0]["spans"]) == 6
+            os.killpg(demo.pid, signal.SIGINT)
+            assert demo.wait(TIMEOUT_S) == 0
+        finally:
+            demo.kill()
+            demo.wait(TIMEOUT_S)
 
 
 def test_every_example_is_tested() -> None:
