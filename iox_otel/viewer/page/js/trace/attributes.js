@@ -1,6 +1,7 @@
 // Keys and values of a span, an event, a link, a process or a scope.
 
 import {el} from "../dom.js";
+import {line} from "../format.js";
 import {copyButton} from "./copy.js";
 import {plainText} from "./matches.js";
 
@@ -18,8 +19,8 @@ function pairRow([key, type, value], needle) {
   const found = needle && `${key}=${plainText(type, value)}`.toLowerCase().includes(needle);
   return el("tr", {class: found ? "is-match" : ""},
     el("th", {scope: "row"}, key),
-    el("td", {class: `value value-${type}`, title: type}, ...valueParts(type, value)),
-    el("td", {class: "pair-copy"}, copyButton(`Copy the value of ${key}`, () => plainText(type, value))));
+    el("td", {class: `value value-${type}`, title: type}, ...valueParts(type, value),
+      copyButton(`Copy the value of ${line(key, 100)}`, () => plainText(type, value))));
 }
 
 function valueParts(type, value) {

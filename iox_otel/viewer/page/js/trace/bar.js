@@ -6,7 +6,7 @@ export const ROW_HEIGHT = 24;
 const TOP = 6;
 const THICK = 12;
 const LEAST = 2;
-const MOST_EVENTS = 400;
+const DENSE = 6;
 
 /** How times become places: `x(ns)` in pixels of a cell *width* wide that shows *from* to *to*. */
 export function scaleOf({from, to}, width) {
@@ -74,9 +74,10 @@ function ticks(events, scale) {
   const seen = new Set();
   for (const {time} of events) {
     if (time >= scale.from && time <= scale.to) seen.add(Math.round(scale.x(time)));
-    if (seen.size > MOST_EVENTS) break;
   }
-  return [...seen].map((x) => `M${x - 0.5} ${TOP - 4}h1v${THICK + 6}h-1z`).join("");
+  // Many would hide the bar: those stand above it only.
+  const high = seen.size * DENSE > scale.width ? 4 : THICK + 6;
+  return [...seen].map((x) => `M${x - 0.5} ${TOP - 4}h1v${high}h-1z`).join("");
 }
 
 /** Beside the bar on the side with more room; within it if there is none. */

@@ -1,12 +1,14 @@
 // The panel of one span: all that is known of it.
 
 import {el} from "../dom.js";
-import {counted, dateTime, duration, line} from "../format.js";
+import {count, counted, dateTime, duration, line} from "../format.js";
 import {attributeTable, attributeText} from "./attributes.js";
 import {copyButton} from "./copy.js";
 import {length} from "./measure.js";
 import {KINDS} from "./model.js";
 import {exceptionOf, exceptionView, shownAlready} from "./stack.js";
+
+const AT_ONCE = 200;
 
 /**
  * Return the panel of *node*. *on* has `close()`, `zoom(range)`, `select(node)`, `address(node)` (the
@@ -18,7 +20,7 @@ export function createDetail(node, trace, on, needle) {
   const body = node.absent ? absentParts(node, on) : spanParts(node, trace, on, needle);
   return el("aside", {class: "detail", tabindex: "-1", "aria-label": "Details of the span"},
     el("header", {class: "detail-head"},
-      el("h2", {}, el("bdi", {class: "detail-service"}, line(node.service, 1000)), el("bdi", line(node.name, 5000))), close),
+      el("h2", {}, el("bdi", {class: "detail-service"}, line(node.service, 1000)), el("bdi", line(node.title, 5000))), close),
     ...body.filter(Boolean));
 }
 
@@ -31,7 +33,7 @@ function absentParts(node, on) {
 }
 
 function spanButton(node, on) {
-  const button = el("button", {type: "button", class: "link"}, line(`${node.service}: ${node.name}`));
+  const button = el("button", {type: "button", class: "link"}, line(`${node.service}: ${node.title}`));
   button.addEventListener("click", () => on.select(node));
   return button;
 }
@@ -96,14 +98,30 @@ function section(title, ...content) {
 function pairs(title, attributes, dropped, needle) {
   const copy = copyButton(`Copy all: ${title}`, () => attributeText(attributes), "Copy all");
   return el("section", {class: "detail-section"},
-    el("h3", {}, `${title} `, el("span", {class: "count"}, String(attributes.length)), copy),
+    el("h3", {}, `${title} `, el("span", {class: "count"}, count(attributes.length)), copy),
     attributeTable(attributes, {label: title, dropped, needle}));
 }
 
 function events(node, needle) {
   const {events: all, dropped} = node.raw;
-  return section(`Events ${all.length}`, el("ol", {class: "events"}, ...all.map((event) =>
-    eventPart(event, node, needle))), dropNote(dropped?.events));
+  return section(`Events ${count(all.length)}`, ...inParts("ol", "events", all, (event) => eventPart(event, node, needle)),
+    dropNote(dropped?.events));
+}
+
+/** A list of *items*, so many at a time: thousands at once would keep the page from answering. */
+function inParts(tag, kind, items, draw) {
+  const list = el(tag, {class: kind});
+  const more = el("button", {type: "button", class: "more"});
+  let shown = 0;
+  const show = () => {
+    list.append(...items.slice(shown, shown + AT_ONCE).map(draw));
+    shown = Math.min(shown + AT_ONCE, items.length);
+    more.hidden = shown === items.length;
+    more.textContent = `Show ${count(Math.min(AT_ONCE, items.length - shown))} more of ${count(items.length - shown)}`;
+  };
+  more.addEventListener("click", show);
+  show();
+  return [list, more];
 }
 
 function eventPart(event, node, needle) {
@@ -111,7 +129,7 @@ function eventPart(event, node, needle) {
   const rest = exception ? event.attributes.filter(([key]) => !shownAlready(key)) : event.attributes;
   return el("li", {class: exception ? "event is-exception" : "event"},
     el("p", {class: "event-head"}, el("time", {title: "since the span's start"}, after(event.time - node.start)),
-      el("span", {class: "event-name"}, event.name || "(no name)")),
+      el("span", {class: "event-name"}, line(event.name, 1000) || "(no name)")),
     exception ? exceptionView(exception) : "",
     rest.length || event.dropped ? attributeTable(rest, {label: event.name, dropped: event.dropped, needle}) : "");
 }
@@ -119,18 +137,18 @@ function eventPart(event, node, needle) {
 const after = (ns) => (ns < 0 ? `−${duration(-ns)}` : `+${duration(ns)}`);
 
 function links(node, on, needle) {
-  return section(`Links ${node.raw.links.length}`, el("ul", {class: "links"}, ...node.raw.links.map((link) => {
+  return section(`Links ${count(node.raw.links.length)}`, ...inParts("ul", "links", node.raw.links, (link) => {
     const href = on.linkTo(link.traceID, link.spanID);
     const text = `${link.traceID} / ${link.spanID}`;
     return el("li", {}, href ? el("a", {href, class: "link-target"}, text) : el("code", {}, text),
       link.attributes.length ? attributeTable(link.attributes, {label: "link", needle}) : "");
-  })), dropNote(node.raw.dropped?.links));
+  }), dropNote(node.raw.dropped?.links));
 }
 
 const dropNote = (count) => (count ? el("p", {class: "dropped"}, `${count} more were dropped by the sender`) : "");
 
 function scopePart(scope, needle) {
-  const name = el("p", {class: "detail-text"}, scope.version ? `${scope.name} ${scope.version}` : scope.name);
+  const name = el("p", {class: "detail-text"}, line(`${scope.name} ${scope.version ?? ""}`, 1000));
   return section("Scope", name, scope.attributes?.length
     ? attributeTable(scope.attributes, {label: "Scope", needle}) : "");
 }

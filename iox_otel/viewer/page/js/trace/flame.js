@@ -68,7 +68,7 @@ function laidOut(focus, top) {
 
 function box({node, row, left, wide}, top, show) {
   const made = el("button", {type: "button", class: node.errors ? "flame-box has-errors" : "flame-box",
-    title: describe(node, top)}, wide > 0.02 ? line(node.name) : "");
+    title: describe(node, top)}, wide > 0.02 ? line(node.title) : "");
   made.setAttribute("aria-label", describe(node, top));
   made.style.left = `${100 * left}%`;
   made.style.width = `${100 * wide}%`;
@@ -81,6 +81,6 @@ function box({node, row, left, wide}, top, show) {
 function describe(node, top) {
   const share = top.value ? ` (${((100 * node.value) / top.value).toFixed(1)} %)` : "";
   const errors = node.errors ? `, ${counted(node.errors, "error")}` : "";
-  return `${line(`${node.service}: ${node.name}`)}, ${counted(node.count, "span")}, `
+  return `${line(`${node.service}: ${node.title}`)}, ${counted(node.count, "span")}, `
     + `${duration(node.value)} with all below${share}, self ${duration(node.self)}${errors}`;
 }

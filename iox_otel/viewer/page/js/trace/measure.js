@@ -76,7 +76,7 @@ function figures(nodes) {
   const durations = nodes.filter((node) => !node.unfinished).map((node) => node.duration);
   durations.sort((a, b) => a - b);
   return {
-    service: nodes[0].service, name: nodes[0].name, nodes, count: nodes.length,
+    service: nodes[0].service, name: nodes[0].name, title: nodes[0].title, nodes, count: nodes.length,
     errors: nodes.filter((node) => node.isError).length,
     p50: percentile(durations, 0.5), p95: percentile(durations, 0.95), p99: percentile(durations, 0.99),
     max: durations.length ? durations[durations.length - 1] : null,
@@ -102,6 +102,7 @@ export function flameOf(roots) {
     const [node, under] = work.pop();
     const at = node.absent ? under : childOf(under, node, order);
     if (!node.absent) {
+      at.title = node.title;
       at.count += 1;
       at.self += node.selfTime;
       at.errors += node.isError ? 1 : 0;
@@ -118,7 +119,7 @@ export function flameOf(roots) {
 }
 
 function flameNode(parent, service, name, depth) {
-  return {parent, service, name, depth, value: 0, self: 0, count: 0, errors: 0, nodes: [],
+  return {parent, service, name, title: name, depth, value: 0, self: 0, count: 0, errors: 0, nodes: [],
     children: [], index: new Map()};
 }
 

@@ -20,6 +20,7 @@ class Node {
     this.id = raw.id;
     this.key = raw.id;
     this.name = raw.name;
+    this.title = raw.name.trim() ? raw.name : `(no name)${raw.name}`;
     this.kind = raw.kind;
     this.resource = trace.resources[raw.resource] ?? NO_RESOURCE;
     this.scope = trace.scopes[raw.scope] ?? null;

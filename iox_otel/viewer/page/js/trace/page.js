@@ -57,6 +57,7 @@ export function showTrace(container, json, host) {
     view();
     for (const [name, made] of Object.entries(views)) made.root.hidden = name !== shown;
     tabs.show(shown);
+    find.root.classList.toggle("of-timeline", shown === "timeline");
   }
 
   function view() {
@@ -135,7 +136,7 @@ function createTabs(choose) {
 function headOf(trace, news, tabs, menu) {
   const {main} = trace;
   const title = el("h1", {class: "trace-title"}, el("bdi", {class: "row-service"}, line(main?.service ?? "")),
-    el("bdi", {class: "row-operation"}, line(main?.name ?? "empty trace")));
+    el("bdi", {class: "row-operation"}, line(main?.title ?? "empty trace")));
   if (main) title.style.setProperty("--svc", colourOf(main.service));
   const errors = trace.errors.length;
   const facts = [dateTime(trace.startNs), duration(trace.duration), counted(trace.size, "span"),

@@ -10,8 +10,8 @@ const INDENT = 12;
 const MOST_INDENTS = 14;
 
 /**
- * Return the tree grid and what it can do. *on* is told of `select(node)`, `toggle(node)`,
- * `open(node)` and of `range()`, that other rows came into sight.
+ * Return the tree grid and what it can do. *on* is told of `select(node)` and
+ * `toggle(node)`.
  */
 export function createRows(on) {
   const sheet = el("div", {class: "rows-sheet", role: "rowgroup"});
@@ -27,8 +27,8 @@ export function createRows(on) {
     const first = Math.max(Math.floor(grid.scrollTop / ROW_HEIGHT) - SPARE, 0);
     const last = Math.min(Math.ceil((grid.scrollTop + grid.clientHeight) / ROW_HEIGHT) + SPARE,
       state.rows.length);
-    const wanted = new Set(state.rows.slice(first, last));
-    if (places.has(state.current)) wanted.add(state.current);
+    const wanted = inSight(first, last);
+    let above = null;
     for (const [node, row] of live) {
       if (wanted.has(node)) continue;
       row.root.remove();
@@ -38,10 +38,25 @@ export function createRows(on) {
       if (!live.has(node)) live.set(node, createRow(node, on));
       const row = live.get(node);
       fillRow(row, node, places.get(node), state);
-      if (!row.root.isConnected) sheet.append(row.root);
+      below(row.root, above);
+      above = row.root;
     }
     pointAtCurrent();
-    on.range(first, last);
+  }
+
+  /** The rows from *first* to *last*, and the current one, in their order. */
+  function inSight(first, last) {
+    const nodes = state.rows.slice(first, last);
+    const at = places.get(state.current);
+    if (at < first) nodes.unshift(state.current);
+    if (at >= last) nodes.push(state.current);
+    return new Set(nodes);
+  }
+
+  /** Put *row* after the row *above*, as a reader without eyes goes by the document's order. */
+  function below(row, above) {
+    if (row.isConnected && row.previousSibling === above) return;
+    sheet.insertBefore(row, above ? above.nextSibling : sheet.firstChild);
   }
 
   function pointAtCurrent() {
@@ -82,7 +97,7 @@ function createRow(node, on) {
   const colour = colourOf(node.service);
   const toggle = el("span", {class: "row-toggle", "aria-hidden": "true"});
   const name = el("div", {class: "row-name", role: "gridcell"}, toggle,
-    el("bdi", {class: "row-service"}, line(node.service)), el("bdi", {class: "row-operation"}, line(node.name)),
+    el("bdi", {class: "row-service"}, line(node.service)), el("bdi", {class: "row-operation"}, line(node.title)),
     ...marks(node));
   const times = el("div", {class: "row-bar", role: "gridcell", "aria-label": spoken(node)}, bar.root);
   const root = el("div", {class: "row", role: "row", id: rowId(node), "data-span": node.key,
@@ -116,7 +131,7 @@ function marks(node) {
 const ODD = {duplicate: "same id", cycle: "cycle", unfinished: "no end", skew: "before parent"};
 
 function titleOf(node) {
-  const lines = [node.absent ? `The parent ${node.id} is not in this trace.` : line(`${node.service}: ${node.name}`)];
+  const lines = [node.absent ? `The parent ${node.id} is not in this trace.` : line(`${node.service}: ${node.title}`)];
   if (!node.absent) lines.push(spoken(node));
   for (const {text} of node.warnings) lines.push(text);
   return lines.join("\n");

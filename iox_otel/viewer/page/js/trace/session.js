@@ -4,6 +4,9 @@ import {collapsedFrom, deepestOpen, reveal, rowsOf, shallowestClosed} from "./or
 import {matchesOf, neighbour} from "./matches.js";
 import {within} from "./timeline.js";
 
+/** Longer texts would not go into an address. */
+const MOST_QUERY = 1000;
+
 export const VIEWS = ["timeline", "table", "flame"];
 
 /**
@@ -23,7 +26,7 @@ export class Session {
     const {trace} = this;
     this.view = VIEWS.includes(parameters.get("view")) ? parameters.get("view") : "timeline";
     this.range = rangeOf(parameters.get("zoom"), trace);
-    this.query = parameters.get("q") ?? "";
+    this.query = (parameters.get("q") ?? "").slice(0, MOST_QUERY);
     this.only = parameters.get("only") === "1";
     this.shortest = Math.max(Number(parameters.get("shortest")) || 0, 0);
     this.current = trace.byKey.get(parameters.get("span") ?? "") ?? null;
@@ -127,8 +130,8 @@ export class Session {
 
   /** Look for *query*, and go to its first match at or after the current span. */
   find(query) {
-    this.query = query;
-    this.matches = matchesOf(this.trace, query);
+    this.query = query.slice(0, MOST_QUERY);
+    this.matches = matchesOf(this.trace, this.query);
     const from = this.current?.index ?? -1;
     const next = this.matches.find((node) => node.index >= from) ?? this.matches[0];
     if (next) this.select(next);

@@ -29,8 +29,9 @@ export const shownAlready = (key) => [...TYPE, ...MESSAGE, ...STACK].includes(ke
 
 /** The exception with its stack, a line each; those of libraries step back. */
 export function exceptionView({type, message, stack}) {
-  const head = el("p", {class: "exception-head"}, el("strong", {}, type || "exception"),
-    message ? `: ${message}` : "");
+  const said = el("span", {}, el("strong", {}, type || "exception"), message ? `: ${message}` : "");
+  const head = el("div", {class: "exception-head"}, said,
+    stack && copyButton("Copy the stack", () => stack, "Copy stack"));
   if (!stack) return el("div", {class: "exception"}, head);
   const lines = el("pre", {class: "stack", tabindex: "0", "aria-label": "Stack"});
   let library = false;
@@ -40,5 +41,5 @@ export function exceptionView({type, message, stack}) {
     const kind = frame ? "stack-frame" : /^\S/.test(line) ? "stack-head" : "stack-code";
     lines.append(el("span", {class: library ? `${kind} stack-library` : kind}, line), "\n");
   }
-  return el("div", {class: "exception"}, head, lines, copyButton("Copy the stack", () => stack));
+  return el("div", {class: "exception"}, head, lines);
 }

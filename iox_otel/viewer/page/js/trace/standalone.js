@@ -20,7 +20,7 @@ export function start() {
   keys.set("Trace", shortcutsOf(() => page));
   window.addEventListener("hashchange", () => page.session.adopt(written()));
   const {main} = page.trace;
-  document.title = main ? line(`${main.service}: ${main.name}`, 80) : `Trace ${json.traceID}`;
+  document.title = main ? line(`${main.service}: ${main.title}`, 80) : `Trace ${json.traceID}`;
   document.getElementById("help").append(
     el("button", {type: "button", class: "plain", "aria-label": "Keyboard help", on: {click: () => keys.help()}},
       el("kbd", "?")));
@@ -33,7 +33,10 @@ function hostOf(json) {
   const address = (parameters) => `${location.href.split("#")[0]}#${parameters}`;
   return {
     parameters: written(),
-    replace: (parameters) => history.replaceState(null, "", address(parameters)),
+    replace(parameters) {
+      const method = parameters.get("view") === written().get("view") ? "replaceState" : "pushState";
+      history[method](null, "", address(parameters));
+    },
     address,
     linkTo: (traceID, spanID) => (traceID === json.traceID ? address(new URLSearchParams({span: spanID})) : null),
     exportHref: () => null,

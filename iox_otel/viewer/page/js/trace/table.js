@@ -57,8 +57,8 @@ function headOf({title, text}, act) {
 }
 
 function rowOf(row, most, on) {
-  const name = el("button", {type: "button", class: "link", title: "Find its spans in the timeline"},
-    el("bdi", {class: "row-service"}, line(row.service)), el("bdi", {class: "row-operation"}, line(row.name)));
+  const name = el("button", {type: "button", class: "link", title: `${line(`${row.service} ${row.title}`)}\nFind its spans in the timeline`},
+    el("bdi", {class: "row-service"}, line(row.service)), el("bdi", {class: "row-operation"}, line(row.title)));
   name.addEventListener("click", () => on.find(row.name));
   const cells = COLUMNS.slice(1).map(({key, show}) =>
     el("td", {class: key === "errors" && row.errors ? "number has-errors" : "number"}, show(row[key])));

@@ -18,7 +18,7 @@ function row(node, trace) {
   const deep = node.depth > MOST_LEVELS ? `(${node.depth}) ` : "";
   if (node.absent) return `${" ".repeat(BAR + 2)} ${"".padStart(9)}  ${indent}(parent ${node.id} not here)`;
   const took = node.unfinished ? "no end" : duration(node.duration);
-  const what = line(`${node.service}: ${node.name}`);
+  const what = line(`${node.service}: ${node.title}`);
   return `|${bar(node, trace.duration)}| ${took.padStart(9)}  ${indent}${deep}${what}${remarks(node)}`;
 }
 

@@ -21,7 +21,7 @@ export function createTimeline(trace, on) {
   const zoom = (wanted) => on.zoom(wanted && within(wanted, trace));
   const minimap = createMinimap(trace, zoom);
   const ruler = createRuler(zoom);
-  const rows = createRows({...on, range() {}});
+  const rows = createRows(on);
   const lines = el("div", {class: "grid-lines", "aria-hidden": "true"});
   const pointer = createPointer(() => range);
   const root = el("div", {class: "timeline"});
@@ -32,6 +32,7 @@ export function createTimeline(trace, on) {
     el("div", {class: "timeline-title"}, "Service and operation", legend()), border, ruler.root), body);
 
   function rescale() {
+    root.style.setProperty("--gutter", `${rows.root.offsetWidth - rows.root.clientWidth}px`);
     const width = ruler.root.clientWidth;
     if (!width) return;
     const scale = scaleOf(range, width);

@@ -3,10 +3,12 @@
 import * as api from "../api.js";
 import {el, fill} from "../dom.js";
 import {counted, line} from "../format.js";
-import {showTrace} from "./page.js";
 import {shortcutsOf} from "./shortcuts.js";
 
 const PARAMETERS = ["view", "span", "zoom", "q", "only", "shortest"];
+
+/** The modules of the page load while the trace is being fetched. */
+const parts = import("./page.js");
 
 export const sheets = ["css/trace.css"];
 
@@ -15,11 +17,11 @@ export function open(container, state, app) {
   const ended = new AbortController();
   let page = null;
   let latest = state.params;
-  const show = (json) => {
+  const show = (json, showTrace) => {
     page?.close();
-    page = showTrace(container, json, hostOf(json, latest, (kept) => { latest = kept; }, app));
+    page = showTrace(container, json, hostOf(json, () => latest, (kept) => { latest = kept; }, app));
     const {main} = page.trace;
-    app.title(main ? line(`${main.service}: ${main.name}`, 80) : `Trace ${state.id}`);
+    app.title(main ? line(`${main.service}: ${main.title}`, 80) : `Trace ${state.id}`);
   };
   const fetchIt = () => load(container, state.id, ended.signal, show);
   fetchIt();
@@ -49,7 +51,8 @@ function offerMore(page, more, show) {
 async function load(container, id, signal, show) {
   if (!container.firstChild) fill(container, el("p", {class: "page-narrow dim", role: "status"}, "The trace is being fetched…"));
   try {
-    show(await api.trace(id, {signal}));
+    const [json, {showTrace}] = await Promise.all([api.trace(id, {signal}), parts]);
+    if (!signal.aborted) show(json, showTrace);
   } catch (error) {
     if (error.name === "AbortError") return;
     fill(container, failure(id, error, () => load(container, id, signal, show)));
@@ -68,11 +71,13 @@ function failure(id, error, again) {
 function hostOf(json, parameters, keep, app) {
   const path = (id, wanted) => `trace/${id}${String(wanted) ? `?${wanted}` : ""}`;
   return {
-    parameters,
+    parameters: parameters(),
     replace(now) {
+      // Back leads from the timeline to the table or flame graph that led there.
+      const replace = now.get("view") === parameters().get("view");
       keep(now);
       const changes = Object.fromEntries(PARAMETERS.map((name) => [name, now.get(name)]));
-      app.setParams(changes, {replace: true, quiet: true});
+      app.setParams(changes, {replace, quiet: true});
     },
     address: (wanted) => app.href(path(json.traceID, wanted)),
     linkTo: (traceID, spanID) => app.href(path(traceID, new URLSearchParams(spanID ? {span: spanID} : {}))),
