@@ -80,6 +80,7 @@ def test_the_help_lists_the_keys_of_the_view(page: Page) -> None:
     expect(help_).to_have_count(0)
     expect(page.get_by_role("button", name="Live: Live")).to_be_visible()
     page.get_by_role("link", name="Service graph").click()
+    expect(page.get_by_role("heading", name="No services yet")).to_be_visible()
     page.get_by_role("button", name="Keyboard help").click()
     expect(help_).to_contain_text("zoom in")
 

@@ -56,9 +56,7 @@ def is_live(page: Page) -> None:
     expect(page.locator(".results-body[aria-busy]")).to_have_count(0)
 
 
-@pytest.mark.parametrize(
-    "search", ["", "service=shop", "tags=user%3Da&minDuration=1ms&lookback=5m"]
-)
+@pytest.mark.parametrize("search", ["", "tags=user%3Da&minDuration=1ms&lookback=5m"])
 def test_a_trace_is_shown_within_a_second(
     page: Page, viewer: Served, make: Make, search: str
 ) -> None:

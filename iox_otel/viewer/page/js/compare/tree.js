@@ -90,7 +90,7 @@ export class Tree {
     const turn = place.below ? el("button", {type: "button", class: "turn", tabindex: -1, "aria-label": isOpen ? "Collapse" : "Expand",
       on: {click: (event) => { event.stopPropagation(); this.#turn(place); }}}, isOpen ? "▾" : "▸") : el("span", {class: "turn"});
     return el("span", {class: "place", style: {"padding-left": `${levels * INDENT}px`}}, turn,
-      place.inB ? [letter("a"), named(place), letter("b"), el("span", {style: tint(place.inB.service)}, named(place.inB))] : named(place));
+      place.inB ? [letter("a"), named(place), el("span", {class: "in-b", style: tint(place.inB.service)}, letter("b"), named(place.inB))] : named(place));
   }
 
   #bars(a, b) {
