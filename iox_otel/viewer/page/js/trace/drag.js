@@ -49,13 +49,23 @@ function followPointer(target, {move, up, cancel}) {
  */
 export function splitter({label, size, resize, sign = 1}) {
   const handle = el("div", {class: "splitter", role: "separator", tabindex: "0",
-    "aria-orientation": "vertical", "aria-label": label});
+    "aria-orientation": "vertical", "aria-label": label, "aria-valuemin": "0", "aria-valuenow": "0"});
+  const say = () => {
+    handle.setAttribute("aria-valuemax", String(window.innerWidth));
+    handle.setAttribute("aria-valuenow", String(Math.round(size())));
+  };
+  const wide = (pixels) => {
+    resize(pixels);
+    say();
+  };
+  handle.addEventListener("focus", say);
+  requestAnimationFrame(say);
   handle.addEventListener("pointerdown", (down) => {
     down.preventDefault();
     handle.setPointerCapture(down.pointerId);
     const before = size();
     const stop = followPointer(handle, {
-      move: (event) => resize(before + sign * (event.clientX - down.clientX)),
+      move: (event) => wide(before + sign * (event.clientX - down.clientX)),
       up: () => stop(),
       cancel: () => stop(),
     });
@@ -65,7 +75,7 @@ export function splitter({label, size, resize, sign = 1}) {
     if (!step) return;
     event.preventDefault();
     event.stopPropagation();
-    resize(size() + sign * step);
+    wide(size() + step * sign);
   });
   return handle;
 }
