@@ -173,6 +173,29 @@ def test_ten_thousand_spans_have_few_rows_in_the_document(
     page.get_by_role("treegrid").evaluate("grid => { grid.scrollTop = grid.scrollHeight; }")
     expect(page.locator(".row", has_text="very last")).to_be_in_viewport()
     assert page.get_by_role("row").count() < 100
+    indexes = "rows => rows.map(row => Number(row.ariaRowIndex))"
+    first = page.get_by_role("row").evaluate_all(indexes)[0]
+    page.get_by_role("treegrid").evaluate("grid => { grid.scrollTop -= 240; }")
+    expect(page.locator(f"[aria-rowindex='{first - 9}']")).to_have_count(1)
+    listed = page.get_by_role("row").evaluate_all(indexes)
+    assert listed == sorted(listed), "who has the rows read out hears them in another order"
+
+
+def test_a_thousand_levels_stay_within_the_column_of_names(
+    page: Page, viewer: Served, make: Make
+) -> None:
+    """Beyond some levels a number says how deep a span is."""
+    levels = range(1, 1001)
+    viewer.add(make.batch([make.span(1, n, parent=n - 1, name=f"level {n}") for n in levels]))
+    page.goto(TRACE)
+    expect(page.get_by_role("treegrid")).to_have_attribute("aria-rowcount", "1000")
+    page.keyboard.press("End")
+    deepest = page.locator(".row", has_text="level 1000")
+    expect(deepest).to_have_attribute("aria-level", "1000")
+    expect(deepest.locator(".row-depth")).to_have_text("999")
+    inside = """row => row.querySelector(".row-operation").getBoundingClientRect().right
+        <= row.querySelector(".row-bar").getBoundingClientRect().left"""
+    assert deepest.evaluate(inside)
 
 
 def test_more_spans_of_the_trace_are_shown_when_asked_for(

@@ -1,7 +1,7 @@
 // The bar over a trace: find, hide what is short, go from error to error, fold the tree.
 
 import {el} from "../dom.js";
-import {counted, duration, parseDuration} from "../format.js";
+import {count, counted, duration, parseDuration} from "../format.js";
 
 /**
  * Return the bar. *on* is told of `find(text)`, `only(bool)`, `shortest(ns)`, `step(±1)`,
@@ -56,12 +56,12 @@ export function createFindBar(on, {query, only, shortest}) {
       input.value = "";
       return had;
     },
-    show({matches, at, errors: failed, hidden: count, query: text}) {
-      said.textContent = text.trim() ? (matches ? `${at || "–"} of ${matches}` : "nothing") : "";
+    show({matches, at, errors: failed, hidden: out, query: text}) {
+      said.textContent = text.trim() ? (matches ? `${at ? count(at) : "–"} of ${count(matches)}` : "nothing") : "";
       root.classList.toggle("finds-nothing", Boolean(text.trim()) && !matches);
       errors.textContent = counted(failed, "error");
       errors.classList.toggle("has-errors", failed > 0);
-      hidden.textContent = count ? `${count} hidden` : "";
+      hidden.textContent = out ? `${count(out)} hidden` : "";
     },
   };
 }

@@ -81,9 +81,9 @@ export class Session {
   /** Go *step* rows down or up. */
   move(step) {
     if (!this.rows.length) return;
-    const at = this.current ? this.rows.indexOf(this.current) : -1;
-    const next = at < 0 ? (step > 0 ? 0 : this.rows.length - 1) : at + step;
-    this.select(this.rows[Math.min(Math.max(next, 0), this.rows.length - 1)]);
+    const found = this.rows.indexOf(this.current);
+    const from = found < 0 && step < 0 ? this.rows.length : found;
+    this.select(this.rows[Math.min(Math.max(from + step, 0), this.rows.length - 1)]);
   }
 
   toggle(node) {
