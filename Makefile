@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test browser peers test-peers bench-collector lint format docs lock clean
+.PHONY: help install demo test browser peers test-peers bench-collector bench-viewer lint format docs screenshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -38,6 +38,9 @@ test-peers: peers ## Test against them; says what is missing where Go, Java or M
 bench-collector: peers ## Measure what an agent and a gateway take on this machine (docs/collector.md)
 	@PYTHONPATH=tests/peers $(BIN)/python benchmarks/collector.py
 
+bench-viewer: $(STAMP) browser ## Measure the viewer and its page on this machine (docs/viewer.md)
+	@PYTHONPATH=tests/peers $(BIN)/python benchmarks/viewer.py
+
 lint: $(STAMP) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,6 +53,9 @@ format: $(STAMP) ## Format the code
 
 docs: $(STAMP) ## Renew the table in docs/settings.md
 	$(BIN)/python -m iox_otel_bridge.settings_table docs/settings.md
+
+screenshots: $(STAMP) browser ## Take the screenshots of docs/viewer.md anew
+	@PYTHONPATH=tests/peers $(BIN)/python docs/screenshots.py
 
 lock: $(STAMP) ## Renew requirements/dev.txt; needs uv (pip install uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

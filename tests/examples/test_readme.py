@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 
 from iox_otel_bridge.wire.jaeger import Batch, decode_batch
-from peerkit.readme import TIMEOUT_S, serve_and_query
+from peerkit.process import wait_for
+from peerkit.readme import TIMEOUT_S, commands, serve_and_query, shell
+from peerkit.viewer import Viewer
 
 SPANS = {
     "IOx http",
@@ -20,7 +23,28 @@ SPANS = {
 
 
 def test_the_four_steps() -> None:
-    """They give the answers the README promises, and the query's trace arrives at the Jaeger."""
+    """With the viewer of step 1, the trace of the query is where step 4 says."""
+    assert commands(1) == ["iox-otel viewer"]
+    viewer = Viewer()  # the same, on ports of its own
+    try:
+        done = serve_and_query(
+            agent_port=int(viewer.intake["udp"].rpartition(":")[2]), bind="127.0.0.1:0"
+        )
+        search = (
+            f"iox-otel traces --url {viewer.url} --service iox-conductor "
+            "--tag jaeger-debug-id=tracing-is-a-great-idea --json"
+        )
+        row = json.loads(wait_for("the trace", lambda: shell(search) or None))
+        tree = shell(f"iox-otel trace {row['traceID']} --url {viewer.url}")
+    finally:
+        viewer.end()
+    assert done.status == 0
+    assert (row["name"], row["spans"]) == ("IOx http", len(SPANS))
+    assert all(name in tree for name in SPANS)
+
+
+def test_the_servers_datagrams() -> None:
+    """Steps 2 and 3 give the answers that the README promises, and any Jaeger the trace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as jaeger:
         jaeger.bind(("127.0.0.1", 0))
         jaeger.settimeout(TIMEOUT_S)
