@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError as ProtobufError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .errors import DecodeError
@@ -22,12 +23,16 @@ from .otlp import decode_request
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 _ELLIPSIS = "…"
 
+_Holder = Span | Span.Event | Span.Link | Resource | InstrumentationScope
+"""What has attributes."""
+
 
 class Limits(NamedTuple):
-    """How much of one span is kept."""
+    """How much of one span, and of what it belongs to, is kept."""
 
     attributes: int = 1_024
-    """Of the span, of each event and of each link; further ones are counted as dropped."""
+    """Of the span, of each event and link, of its resource and scope; further ones are counted as
+    dropped."""
     events: int = 16_384
     """And as many links; further ones are counted as dropped."""
     text: int = 262_144
@@ -80,25 +85,34 @@ def cut(span: Span, limits: Limits) -> None:
     if span.ByteSize() <= min(limits.attributes, limits.events, limits.text):
         return  # each thing in it takes more than a byte
     span.name = _shorter(span.name, limits.text)
+    span.trace_state = _shorter(span.trace_state, limits.text)
     span.status.message = _shorter(span.status.message, limits.text)
     span.dropped_events_count += _drop(span.events, limits.events)
     span.dropped_links_count += _drop(span.links, limits.events)
     for event in span.events:
         event.name = _shorter(event.name, limits.text)
-    holders: list[Span | Span.Event | Span.Link] = [span, *span.events, *span.links]
+    for link in span.links:
+        link.trace_state = _shorter(link.trace_state, limits.text)
+    holders: list[_Holder] = [span, *span.events, *span.links]
     for holder in holders:
-        holder.dropped_attributes_count += _drop(holder.attributes, limits.attributes)
-        for attribute in holder.attributes:
-            if attribute.ByteSize() > limits.text:
-                attribute.key = _shorter(attribute.key, limits.text)
-                _cut_value(attribute.value, limits.text)
+        _cut_attributes(holder, limits)
+
+
+def cut_context(context: Resource | InstrumentationScope, limits: Limits) -> None:
+    """Do what `cut` does to what spans belong to."""
+    if context.ByteSize() <= min(limits.attributes, limits.text):
+        return
+    if isinstance(context, InstrumentationScope):
+        context.name = _shorter(context.name, limits.text)
+        context.version = _shorter(context.version, limits.text)
+    _cut_attributes(context, limits)
 
 
 def _write_ids_in_base64(said: dict[str, Any]) -> None:
     for span in _spans(said):
         for holder in (span, *(span.get("links") or ())):
             for field in _ID_FIELDS:
-                if field in holder:
+                if holder.get(field) is not None:  # null is the default, as in all of JSON Protobuf
                     raw = bytes.fromhex(holder[field])
                     holder[field] = base64.b64encode(raw).decode()
 
@@ -110,6 +124,14 @@ def _spans(said: dict[str, Any]) -> list[dict[str, Any]]:
         for scope in batch.get("scopeSpans") or batch.get("scope_spans") or ()
         for span in scope.get("spans") or ()
     ]
+
+
+def _cut_attributes(holder: _Holder, limits: Limits) -> None:
+    holder.dropped_attributes_count += _drop(holder.attributes, limits.attributes)
+    for attribute in holder.attributes:
+        if attribute.ByteSize() > limits.text:
+            attribute.key = _shorter(attribute.key, limits.text)
+            _cut_value(attribute.value, limits.text)
 
 
 def _drop(listed: Any, kept: int) -> int:

@@ -9,9 +9,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from iox_otel.viewer.counts import Counts
-from iox_otel.viewer.stored import Batch, batches_of
+from iox_otel.viewer.stored import Batch, Schemas, batches_of
 from iox_otel.viewer.writer import Writer
-from iox_otel_bridge.wire.otlp_decode import Limits, cut
+from iox_otel_bridge.wire.otlp_decode import Limits, cut, cut_context
 
 MAX_MESSAGE_BYTES = 32 << 20
 """Of one request, unpacked."""
@@ -54,7 +54,10 @@ class Accepting(NamedTuple):
             for span in spans:
                 cut(span, self.limits)
             if spans:
-                kept.append(Batch(batch.resource, batch.scope, spans, batch.source, batch.schemas))
+                cut_context(batch.resource, self.limits)
+                cut_context(batch.scope, self.limits)
+                schemas = Schemas(*(url[: self.limits.text] for url in batch.schemas))
+                kept.append(Batch(batch.resource, batch.scope, spans, batch.source, schemas))
         return kept, refused
 
 
