@@ -35,8 +35,9 @@ class GrpcIntake:
     """
 
     def __init__(self, host: str, port: int, accepting: Accepting) -> None:
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="iox-otel grpc")
         self._server = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="iox-otel grpc"),
+            self._threads,
             handlers=(_Handler(_Export(accepting)),),
             # gRPC itself refuses what is far too large, uncounted; see `_Export`.
             options=(
@@ -53,6 +54,7 @@ class GrpcIntake:
     def close(self, grace_s: float = 0.5) -> None:
         """Take no more requests; those under way have *grace_s* seconds."""
         self._server.stop(grace_s).wait()
+        self._threads.shutdown(wait=False)
 
 
 class _Export:

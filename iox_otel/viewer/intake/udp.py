@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
@@ -23,6 +24,8 @@ _MAX_DATAGRAM_BYTES = 65_536
 _DATAGRAMS_AT_ONCE = 256
 _LOOK_UP_MS = 200
 """How often it looks whether it is to end."""
+_LAST_S = 0.3
+"""At the end it takes what has arrived already for so long at most: senders may go on for ever."""
 _OVERHEAD_BYTES = 256
 """Of a datagram that waits, beside its payload."""
 
@@ -44,7 +47,7 @@ class UdpIntake:
         self._thread.start()
 
     def close(self) -> None:
-        """Take what has arrived already, and end."""
+        """Take what has arrived already, and end; blocks for half a second at most."""
         self._is_closed = True
         self._thread.join()
         self._socket.close()
@@ -52,12 +55,13 @@ class UdpIntake:
     def _run(self) -> None:
         readable = select.poll()
         readable.register(self._socket, select.POLLIN)
-        is_last = False
-        while not is_last:
-            is_last = self._is_closed
-            readable.poll(0 if is_last else _LOOK_UP_MS)
-            while datagrams := self._receive():
+        while not self._is_closed:
+            readable.poll(_LOOK_UP_MS)
+            if datagrams := self._receive():
                 self._put(datagrams)
+        end_s = time.monotonic() + _LAST_S
+        while time.monotonic() < end_s and (datagrams := self._receive()):
+            self._put(datagrams)
 
     def _receive(self) -> list[bytes]:
         """Return what is there."""
