@@ -21,7 +21,7 @@ _BYTES_AT_ONCE = 2 << 20
 _log = logging.getLogger("iox_otel.viewer")
 
 Load = Callable[[], Iterable[Batch]]
-"""Gives what is to be stored, when its turn comes; raises nothing."""
+"""Gives what is to be stored, when its turn comes."""
 
 
 class _Item(NamedTuple):
@@ -79,21 +79,24 @@ class Writer:
         with self._changed:
             return self._changed.wait_for(lambda: not self._queue and not self._is_busy, timeout_s)
 
-    def close(self, timeout_s: float = 5.0) -> bool:
-        """Store what is queued and end the thread; False if that takes longer."""
+    def close(self, timeout_s: float = 30.0) -> bool:
+        """Store what is queued and end the thread; False if that takes longer.
+
+        Senders have been told that it will be stored, so there is much time for it; what takes even
+        longer is lost, and logged.
+        """
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
         self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            _log.error("the last spans are lost: storing them takes over %g s", timeout_s)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while items := self._next():
-            try:
-                for batches in _portions(items):
-                    self._write(batches)
-            except Exception:  # a defect must not end all that comes after
-                _log.exception("cannot store spans")
+            for batches in portions_of(_loaded(items)):
+                self._write(batches)
             del items
             with self._changed:
                 self._is_busy = False
@@ -116,20 +119,28 @@ class Writer:
         try:
             added = self._store.add(batches)
             self._has_failed = False
-        except StoreError as exc:
+        except Exception as exc:  # a defect must not end all that comes after
             self._on_failed(sum(len(batch.spans) for batch in batches))
             if not self._has_failed:
-                _log.error("spans are lost: %s", exc)
+                _log.error("spans are lost: %s", exc, exc_info=not isinstance(exc, StoreError))
             self._has_failed = True
         else:
             self._on_stored(added)
 
 
-def _portions(items: Iterable[_Item]) -> Iterator[list[Batch]]:
-    """Give the batches of *items*, about `_SPANS_AT_ONCE` spans at a time."""
+def _loaded(items: Iterable[_Item]) -> Iterator[Batch]:
+    for item in items:
+        try:
+            yield from item.load()
+        except Exception:  # a defect, too
+            _log.exception("cannot read spans")
+
+
+def portions_of(batches: Iterable[Batch]) -> Iterator[list[Batch]]:
+    """Give *batches* in portions of about as many spans as one transaction should have."""
     portion: list[Batch] = []
     room = _SPANS_AT_ONCE
-    for batch in _pieces(items):
+    for batch in _pieces(batches):
         portion.append(batch)
         room -= len(batch.spans)
         if room <= 0:
@@ -139,13 +150,12 @@ def _portions(items: Iterable[_Item]) -> Iterator[list[Batch]]:
         yield portion
 
 
-def _pieces(items: Iterable[_Item]) -> Iterator[Batch]:
-    for item in items:
-        for batch in item.load():
-            spans = batch.spans
-            if len(spans) <= _SPANS_AT_ONCE:
-                yield batch
-                continue
-            for at in range(0, len(spans), _SPANS_AT_ONCE):
-                piece = spans[at : at + _SPANS_AT_ONCE]
-                yield Batch(batch.resource, batch.scope, piece, batch.source, batch.schemas)
+def _pieces(batches: Iterable[Batch]) -> Iterator[Batch]:
+    for batch in batches:
+        spans = batch.spans
+        if len(spans) <= _SPANS_AT_ONCE:
+            yield batch
+            continue
+        for at in range(0, len(spans), _SPANS_AT_ONCE):
+            piece = spans[at : at + _SPANS_AT_ONCE]
+            yield Batch(batch.resource, batch.scope, piece, batch.source, batch.schemas)
