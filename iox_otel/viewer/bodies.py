@@ -20,7 +20,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
     Raises:
         BodyError: 413 if it is longer than *max_bytes*, 415 if it is packed by other than gzip or
-            deflate, 400 if it cannot be unpacked or breaks off.
+            deflate, 400 if it cannot be unpacked, breaks off or goes on after its end.
     """
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
@@ -34,6 +34,9 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             body += chunk if unpack is None else unpack.decompress(chunk, room)
             if len(body) > max_bytes:
                 raise BodyError(413, f"the body is longer than {max_bytes} bytes")
+            if unpack is not None and unpack.unused_data:
+                # It would be kept, however much there is; and might be spans that are lost.
+                raise BodyError(400, f"the body goes on after the end of its {encoding}")
     except zlib.error as exc:
         raise BodyError(400, f"the body is not {encoding}: {exc}") from None
     except ClientDisconnect:
