@@ -12,10 +12,10 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -108,13 +108,11 @@ class Guard:
         assert self._token is not None
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            yield _digest(bearer.strip())
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(_cookie_of(self._token))
-        except CookieError:
-            return
-        if cookie is not None and cookie.value.isascii():
-            yield cookie.value
+            yield _digest(bearer.strip().encode("latin-1").decode("utf-8", "replace"))
+        # SimpleCookie would read none of them if another server on this host has set an odd one.
+        cookie = cookie_parser(headers.get("cookie", "")).get(_cookie_of(self._token), "")
+        if cookie.isascii():
+            yield cookie
 
     def _set_cookie(self, scope: Scope, brought: str) -> Response:
         assert self._token is not None
