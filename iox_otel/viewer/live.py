@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -20,11 +21,14 @@ from starlette.responses import StreamingResponse
 TICK_S = 0.25
 _STATUS_TICKS = 4
 _HEARTBEAT_S = 10.0
-_LOOK_UP_S = 0.5
+_LOOK_UP_S = 0.2
+"""How often a stream looks whether it is to end: before a server that ends would cancel it."""
 _MAX_PENDING = 100
 """Traces that are told of in a tick; of more of them, the newest."""
 _MAX_BEHIND = 8
 """Ticks that a slow browser may be behind; it misses what comes beyond them."""
+
+_log = logging.getLogger("iox_otel.viewer")
 
 Rows = Callable[[list[bytes]], list[dict[str, Any]]]
 Status = Callable[[], dict[str, Any]]
@@ -97,10 +101,14 @@ class Live:
         ticks = 0
         while self._pages and not self._is_ending():
             ticks += 1
-            if text := await run_in_threadpool(self._news, ticks % _STATUS_TICKS == 0):
-                for events in self._pages:
-                    if not events.full():
-                        events.put_nowait(text)
+            try:
+                text = await run_in_threadpool(self._news, ticks % _STATUS_TICKS == 0)
+            except Exception as exc:  # of the database: what is told later may be right again
+                _log.error("cannot tell the pages of new traces: %s", exc)
+                text = ""
+            for events in self._pages:
+                if text and not events.full():
+                    events.put_nowait(text)
             await asyncio.sleep(TICK_S)
 
     def _news(self, with_status: bool) -> str:
