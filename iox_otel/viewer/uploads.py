@@ -18,19 +18,22 @@ def read_upload(body: bytes) -> list[Batch]:
     Raises:
         DecodeError: it is neither Jaeger's JSON nor OTLP's.
     """
-    return [batch for said in _documents(body) for batch in _batches(said)]
+    try:
+        return [batch for said in _documents(body) for batch in _batches(said)]
+    except RecursionError:
+        raise DecodeError("the JSON is nested too deeply") from None
 
 
 def _documents(body: bytes) -> Iterator[Any]:
     try:
         yield json.loads(body)
-    except RecursionError:
-        raise DecodeError("the JSON is nested too deeply") from None
     except ValueError as whole:
         lines = [line for line in body.splitlines() if line.strip()]
+        if not lines:
+            raise DecodeError("the file is empty") from None
         try:
             documents = [json.loads(line) for line in lines]
-        except (ValueError, RecursionError):
+        except ValueError:
             raise DecodeError(f"the file is not JSON: {whole}") from None
         yield from documents
 

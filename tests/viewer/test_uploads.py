@@ -1,0 +1,203 @@
+"""Traces from files: what was exported comes back as it was, and what is no trace is refused."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iox_otel.viewer.stored import Batch, Source
+from iox_otel.viewer.uploads import read_upload
+from iox_otel_bridge.wire.errors import DecodeError
+from iox_otel_bridge.wire.otlp_decode import request_to_json
+
+Make = Any
+Receiving = Any
+JSON = {"Content-Type": "application/json"}
+PROCESSES = {"p": {"serviceName": "s"}}
+SPAN = {
+    "traceID": "1",
+    "spanID": "2",
+    "operationName": "x",
+    "startTime": 1,
+    "duration": 1,
+    "processID": "p",
+}
+
+
+def upload(receiving: Receiving, body: Any, **headers: str) -> httpx.Response:
+    """Upload a file."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    url = f"{receiving.url}/api/viewer/upload"
+    said = JSON | {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.post(url, content=content, headers=said, timeout=20)
+
+
+def exported(receiving: Receiving, kind: str, trace: int = 1) -> bytes:
+    """Return the file of a trace."""
+    url = f"{receiving.url}/api/viewer/traces/{trace:x}/export?format={kind}"
+    return httpx.get(url).raise_for_status().content
+
+
+def upload_again(receiving: Receiving, body: bytes) -> None:
+    """Upload the file of a trace: it must be the same to the last byte, so there is no more."""
+    answer = upload(receiving, body)
+    assert (answer.status_code, answer.json()) == (200, {"traceIDs": [f"{1:032x}"]})
+
+
+def jaeger_span(make: Make) -> Any:
+    """Return a span of trace 1 as it comes from a Jaeger client."""
+    span = make.span(1, 2, parent=3, s="text", b=True, i=1 << 60, f=0.5, nan=float("nan"))
+    span.attributes.add(key="raw").value.bytes_value = b"\0\xff"
+    span.flags = 3
+    event = span.events.add(name="retry", time_unix_nano=make.START_NS)
+    event.attributes.add(key="n").value.int_value = 2
+    for number, kind in ((3, "child_of"), (9, "follows_from")):
+        link = span.links.add(trace_id=make.trace_id(1), span_id=number.to_bytes(8, "big"))
+        link.attributes.add(key="opentracing.ref_type").value.string_value = kind
+    return span
+
+
+def test_otlp_there_and_back(receiving: Receiving, make: Make) -> None:
+    """Nothing is lost, whatever a span has."""
+    sent = request_to_json(make.everything())
+    assert upload(receiving, sent).json() == {"traceIDs": [f"{1:032x}"]}
+    first = exported(receiving, "otlp")
+    assert json.loads(first) == sent
+    upload_again(receiving, first)
+    assert receiving.viewer.store.kept().spans == 1
+
+
+def test_a_jaeger_clients_trace_as_otlp(receiving: Receiving, make: Make) -> None:
+    """The file knows that it came from one."""
+    batch = make.batch([jaeger_span(make)], source=Source.JAEGER)
+    receiving.viewer.store.add(
+        [Batch(batch.resource, type(batch.scope)(), batch.spans, Source.JAEGER)]
+    )
+    first = exported(receiving, "otlp")
+    upload_again(receiving, first)
+    assert receiving.viewer.store.kept().spans == 1
+    assert exported(receiving, "otlp") == first
+
+
+@pytest.mark.parametrize("source", Source)
+def test_jaeger_there_and_back(receiving: Receiving, make: Make, source: Source) -> None:
+    """A file that Jaeger or this viewer saved says the same again after it was uploaded."""
+    others = make.batch([jaeger_span(make)], source=source)
+    wanted = make.batch([make.span(1, 3, at_ms=1, error=True)], "db", source=source, env="prod")
+    receiving.viewer.store.add([others, wanted])
+    first = json.loads(exported(receiving, "jaeger"))
+    moved = json.dumps(first).replace(f'"{1:016x}", "spans"', f'"{5:016x}", "spans"')
+    moved = moved.replace(f'"traceID": "{1:016x}"', f'"traceID": "{5:016x}"')
+    assert upload(receiving, moved.encode()).json() == {"traceIDs": [f"{5:032x}"]}
+    assert json.loads(exported(receiving, "jaeger", 5)) == json.loads(moved)
+
+
+def test_uploading_twice(receiving: Receiving, make: Make) -> None:
+    """A trace is there once."""
+    for _ in range(2):
+        assert upload(receiving, request_to_json(make.everything())).status_code == 200
+    assert receiving.viewer.store.kept().spans == 1
+
+
+def test_json_lines(receiving: Receiving, make: Make) -> None:
+    """One document a line, of either kind, as the Collector's file exporter writes them."""
+    jaeger = {"data": [{"processes": PROCESSES, "spans": [SPAN | {"traceID": "7"}]}]}
+    otlp = request_to_json(make.request(make.span(8, 1)))
+    body = f"{json.dumps(jaeger)}\n\n{json.dumps(otlp)}\r\n".encode()
+    assert upload(receiving, body).json()["traceIDs"] == [f"{7:032x}", f"{8:032x}"]
+
+
+def test_a_packed_file(receiving: Receiving, make: Make) -> None:
+    """It is unpacked."""
+    body = gzip.compress(json.dumps(request_to_json(make.everything())).encode())
+    assert upload(receiving, body, Content_Encoding="gzip").status_code == 200
+
+
+def test_a_large_file(receiving: Receiving) -> None:
+    """It is stored in turns, so that the page can be used meanwhile; all of it."""
+    spans = [SPAN | {"spanID": f"{number:x}"} for number in range(1, 2_502)]
+    assert upload(receiving, {"processes": PROCESSES, "spans": spans}).status_code == 200
+    assert receiving.viewer.store.kept().spans == 2_501
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "the file is empty"),
+        (b" \n", "the file is empty"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe\xfd", "not JSON"),
+        (b"<html>", "not JSON"),
+        (b"1", "expected Jaeger's JSON"),
+        (b"{}", "expected Jaeger's JSON"),
+        (b'{"data": 1}', "not a trace in Jaeger's JSON"),
+        (b'{"data": [{}]}', "processes"),
+        ({"processes": {}, "spans": [SPAN]}, "process"),
+        ({"processes": PROCESSES, "spans": [SPAN | {"spanID": "xyz"}]}, "not a trace"),
+        ({"processes": PROCESSES, "spans": [SPAN | {"spanID": "1" * 17}]}, "16 hexadecimal"),
+        ({"processes": PROCESSES, "spans": [SPAN | {"spanID": "0"}]}, "1 spans have no valid"),
+        ({"processes": PROCESSES, "spans": [SPAN | {"startTime": -1}]}, "not a trace"),
+        ({"processes": PROCESSES, "spans": [SPAN | {"duration": 1e400}]}, "not a trace"),
+        ({"processes": PROCESSES, "spans": [SPAN | {"operationName": "\ud800"}]}, "not a trace"),
+        (b'{"resourceSpans": 7}', "not an ExportTraceServiceRequest"),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}', "1 spans have no valid"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[" * 950 + b"]" * 950, None),
+        (b'{"resourceSpans":' + b"[" * 960 + b"]" * 960 + b"}", None),
+    ],
+)
+def test_what_is_no_trace(receiving: Receiving, body: Any, says: str | None) -> None:
+    """It is 400 with one line that says why, and nothing of it is kept."""
+    answer = upload(receiving, body)
+    assert answer.status_code == 400 or (says is None and answer.status_code == 200)
+    error = answer.json().get("error", "")
+    assert (says or "") in error and "\n" not in error
+    assert receiving.viewer.store.kept().spans == 0
+
+
+def test_part_of_a_file(receiving: Receiving) -> None:
+    """One span that is none: nothing of the file is kept."""
+    spans = [SPAN, SPAN | {"spanID": "0"}]
+    assert upload(receiving, {"processes": PROCESSES, "spans": spans}).status_code == 400
+    assert receiving.viewer.store.kept().traces == 0
+
+
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [("Application/JSON; charset=utf-8", 200), ("application/x-protobuf", 415), ("text/json", 415)],
+)
+def test_types(receiving: Receiving, media_type: str, status: int) -> None:
+    """JSON is taken, however it is spelt, and nothing else."""
+    answer = upload(receiving, b'{"data": []}', Content_Type=media_type)
+    assert answer.status_code == status
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["data", "spans", "processes", "resourceSpans", "scopeSpans", "tags", "traceID"]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.binary(max_size=60) | _json.map(json.dumps).map(str.encode))
+def test_any_file_is_read_or_refused(body: bytes) -> None:
+    """There is no other error."""
+    try:
+        assert isinstance(read_upload(body), list)
+    except DecodeError as error:
+        assert str(error)
