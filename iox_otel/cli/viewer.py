@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -153,7 +154,7 @@ def _tell(line: str) -> None:
 def _port(flag: str, text: str) -> int | None:
     if text.strip().lower() == "off":
         return None
-    if not text.strip().isascii() or not text.strip().isdigit() or int(text) > 65_535:
+    if not re.fullmatch("[0-9]{1,5}", text.strip()) or int(text) > 65_535:
         expected = "expected a number up to 65535, 0 for any that is free, or off"
         raise Failure(f"Invalid value {text!r} for {flag}: {expected}", 2)
     return int(text)
