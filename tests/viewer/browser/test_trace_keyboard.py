@@ -130,7 +130,9 @@ def test_widths_and_the_flame_graph_work_by_keys(page: Page, viewer: Served, mak
         ("Width of the details", ".detail", "ArrowLeft"),
     ):
         before = page.locator(part).evaluate("part => part.offsetWidth")
-        page.get_by_role("separator", name=name).press(key)
+        border = page.get_by_role("separator", name=name)
+        border.press(key)
+        expect(border).to_have_attribute("aria-valuenow", str(before + 20))
         assert page.locator(part).evaluate("part => part.offsetWidth") == before + 20
     page.get_by_role("button", name="Flame").press("Enter")
     box = page.get_by_role("button", name="shop: left, 1 span")
