@@ -151,7 +151,7 @@ def test_invalid_spans(receiving: Receiving, make: Make, post: Post, media_type:
 def test_malformed_requests(receiving: Receiving, post: Post, media_type: str, body: bytes) -> None:
     """They are 400 for good, with a reason in the request's encoding, and counted."""
     answer = post(body, media_type)
-    assert answer.status_code == 400
+    assert (answer.status_code, answer.headers["content-type"]) == (400, media_type)
     assert reason_of(answer)
     assert receiving.loss()["rejected"]["http"] == 1
 

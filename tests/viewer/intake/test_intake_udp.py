@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from iox_otel import Span, SpanContext, SpanKind
+from iox_otel.viewer.intake.accepting import Accepting
 from iox_otel.viewer.intake.udp import UdpIntake
 from iox_otel.viewer.listening import Port, listen_udp
 from iox_otel.viewer.page_json import trace_of
 from iox_otel.viewer.stored import Source
+from iox_otel.viewer.writer import Load, Writer
 from iox_otel_bridge import TracingConfig
 from iox_otel_bridge.wire.jaeger import ClientStats, encode_batch, encode_process, encode_span
 from iox_otel_bridge.wire.jaeger_decode import REF_TYPE, decode_datagram
@@ -170,27 +172,33 @@ def test_any_bytes_are_survived(receiving: Receiving, sent: bytes) -> None:
     assert kept or is_counted or decode_datagram(sent).spans == []
 
 
+class _Busy(Writer):
+    """A writer that brings another datagram for each that is put."""
+
+    send: Callable[[], object]
+
+    def put(self, load: Load, byte_count: int) -> bool:
+        """Queue something."""
+        self.send()
+        return super().put(load, byte_count)
+
+
 def test_it_ends_while_a_sender_goes_on(receiving: Receiving) -> None:
     """However fast datagrams come, closing takes what was there and ends."""
+    viewer = receiving.viewer
     bound = listen_udp("127.0.0.1", Port(0, "--udp-port"))
-    intake = UdpIntake(bound, receiving.viewer.accepting)
-    is_over = threading.Event()
-
-    def send_on() -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            address = ("127.0.0.1", port)
-            while not is_over.is_set():
-                sender.sendto(b"x", address)
-
-    port = bound.getsockname()[1]
-    senders = [threading.Thread(target=send_on) for _ in range(2)]
-    closing = threading.Thread(target=intake.close)
-    for each in senders:
-        each.start()
-    closing.start()
-    closing.join(10)
-    has_ended = not closing.is_alive()
-    is_over.set()
-    for each in (*senders, closing):
-        each.join(10)
+    writer = _Busy(viewer.store)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect(bound.getsockname())
+        writer.send = lambda: sender.send(b"x")
+        intake = UdpIntake(bound, Accepting(writer, viewer.counts))
+        writer.send()
+        receiving.wait_until(lambda: viewer.counts.loss()["rejected"]["udp"] > 3)
+        closing = threading.Thread(target=intake.close)
+        closing.start()
+        closing.join(10)
+        has_ended = not closing.is_alive()
+        writer.send = lambda: None
+        closing.join(10)
+    assert writer.close()
     assert has_ended
