@@ -10,6 +10,7 @@ from typing import Any
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .capacity import Capacity
+from .eviction import Forgotten
 from .interned import Common
 from .segments import Segments
 from .stored import Batch, StoredSpan, service_of
@@ -97,12 +98,14 @@ class Arrivals:
         capacity: Capacity,
         segments: Segments,
         common: Common,
+        forgotten: Forgotten,
         known: KnownTerms,
     ) -> None:
         self._database = database
         self._capacity = capacity
         self._segments = segments
         self._common = common
+        self._forgotten = forgotten
         self._known = known
         self._traces: dict[bytes, _Trace] = {}
         self._room: dict[int, int] = {}
@@ -172,7 +175,7 @@ class Arrivals:
         return spans
 
     def _trace_of(self, trace_id: bytes, digest: int) -> _Trace | None:
-        """Return the trace that a span comes to; None if it has it, or has no room for it."""
+        """Return the trace that a span comes to; None if it has it, is full or is forgotten."""
         trace = self._traces.get(trace_id) or self._find(trace_id)
         if trace is not None:
             if digest in trace.digests or (not trace.is_new and self._has(trace.number, digest)):
@@ -180,6 +183,9 @@ class Arrivals:
             if not self._room[trace.number]:
                 self._capacity.spans_cut += 1
                 return None
+        elif trace_id in self._forgotten:
+            self._capacity.spans_seen += 1
+            return None
         else:
             trace = self._create(trace_id)
         trace.digests.add(digest)

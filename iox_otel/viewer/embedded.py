@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import NamedTuple
 
@@ -44,7 +45,9 @@ def mount(
     The spans go no further than this process: several workers have a viewer each, and a forked
     child begins with an empty one. They are kept in memory. Requests for the viewer are not traced
     by `tracing.middleware`. Without a *token* only this machine is answered, and only by a name or
-    address that is its own. To be called before `tracing.collector` is handed to a `TraceLayer`.
+    address that is its own. Behind a proxy on the same machine give it one: a proxy that adds no
+    header of its own looks like this machine. To be called before `tracing.collector` is handed to
+    a `TraceLayer`.
 
     Args:
         app: a Starlette or FastAPI application.
@@ -88,7 +91,13 @@ class _Embedded:
         self._left_to_parents: list[_Parts | None] = []
         self._made: _Parts | None = None
         self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._begin_anew)
+        self._held = ExitStack()
+        # A fork while a thread is within SQLite would leave its locks taken in the child for ever.
+        os.register_at_fork(
+            before=self._hold_store,
+            after_in_parent=self._release_store,
+            after_in_child=self._begin_anew,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.parts().app(scope, receive, send)
@@ -105,10 +114,20 @@ class _Embedded:
                 self._made = _Parts(viewer, guard)
             return self._made
 
+    def _hold_store(self) -> None:
+        self._lock.acquire()
+        if self._made is not None:
+            self._held.enter_context(self._made.viewer.store.reading())
+
+    def _release_store(self) -> None:
+        self._held.close()
+        self._lock.release()
+
     def _begin_anew(self) -> None:
+        self._held = ExitStack()
         self._left_to_parents.append(self._made)
         self._made = None
-        self._lock = threading.Lock()  # somebody may have held the old one
+        self._lock = threading.Lock()  # the old one stays as it was when the parent forked
 
 
 class _ViewerSender(Sender):

@@ -18,16 +18,44 @@ from .segments import Segments
 _SPANS_AT_ONCE = 1_000
 _TRACES_AT_ONCE = 64
 
-_OLDEST = "SELECT number, segment, spans FROM trace ORDER BY number LIMIT ?"
+_OLDEST = "SELECT number, segment, spans, trace_id FROM trace ORDER BY number LIMIT ?"
 _SOME = """
 SELECT digest, resource, scope, operation FROM span WHERE trace = ? ORDER BY digest LIMIT ?
 """
+
+
+_MAX_FORGOTTEN = 20_000
 
 
 class _Trace(NamedTuple):
     number: int
     segment: int
     spans: int
+    trace_id: bytes
+
+
+class Forgotten:
+    """The ids of the traces that were forgotten last.
+
+    A span that comes late does not bring its trace back: it would be shown as if it were all of it.
+    """
+
+    def __init__(self) -> None:
+        self._ids: dict[bytes, None] = {}
+
+    def __contains__(self, trace_id: bytes) -> bool:
+        return trace_id in self._ids
+
+    def add(self, trace_ids: Iterable[bytes]) -> None:
+        """Remember these."""
+        self._ids |= dict.fromkeys(trace_ids)
+        while len(self._ids) > _MAX_FORGOTTEN:
+            del self._ids[next(iter(self._ids))]
+
+    def discard(self, trace_ids: Iterable[bytes]) -> None:
+        """Let these come again."""
+        for trace_id in trace_ids:
+            self._ids.pop(trace_id, None)
 
 
 class Eviction:
@@ -39,11 +67,13 @@ class Eviction:
         capacity: Capacity,
         segments: Segments,
         common: Common,
+        forgotten: Forgotten,
     ) -> None:
         self._database = database
         self._capacity = capacity
         self._segments = segments
         self._common = common
+        self._forgotten = forgotten
 
     def make_room(self, added: Set[int], *, max_rows: int) -> None:
         """Forget the oldest traces until the rest is within the limits.
@@ -86,6 +116,7 @@ class Eviction:
             self._database.executemany(statement, numbers)
         gone = Counter(trace.segment for trace in traces)
         self._segments.count(Counter({segment: -count for segment, count in gone.items()}))
+        self._forgotten.add(trace.trace_id for trace in traces)
         self._capacity.traces -= len(traces)
         self._capacity.spans -= sum(trace.spans for trace in traces)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from typing import Any
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
@@ -52,8 +52,9 @@ def _batches(trace: Mapping[str, Any]) -> Iterator[Batch]:
 
 def _batch(said: Mapping[str, Any], resource: Resource) -> Batch:
     attributes = [_attribute(tag) for tag in said.get("tags") or ()]
-    formats = [each for each in attributes if each.key == _FORMAT]
-    attributes = [each for each in attributes if each.key != _FORMAT]
+    source = Source.OTLP if _take(attributes, _FORMAT, ("otlp",)) else Source.JAEGER
+    if sum(each.key == _FORMAT for each in attributes) == 1 and source is Source.JAEGER:
+        _take(attributes, _FORMAT, ("proto",))  # any other is kept with the span
     start_ns = int(said["startTime"]) * 1_000
     span = Span(
         trace_id=_id(said["traceID"], 16),
@@ -64,15 +65,14 @@ def _batch(said: Mapping[str, Any], resource: Resource) -> Batch:
         attributes=attributes,
     )
     for log in said.get("logs") or ():
-        _add_event(span, log)
+        _add_event(span, log, source)
     scope = InstrumentationScope()
-    if formats and formats[0].value.string_value == "otlp":
-        _add_references(span, said, Source.OTLP)
+    _add_references(span, said, source)
+    if source is Source.OTLP:
         _restore(span, scope)
-        return Batch(resource, scope, [span], Source.OTLP)
-    span.flags = int(said.get("flags") or 0)
-    _add_references(span, said, Source.JAEGER)
-    return Batch(resource, scope, [span], Source.JAEGER)
+    else:
+        span.flags = int(said.get("flags") or 0)
+    return Batch(resource, scope, [span], source)
 
 
 def _resource(process: Mapping[str, Any]) -> Resource:
@@ -82,13 +82,13 @@ def _resource(process: Mapping[str, Any]) -> Resource:
     return resource
 
 
-def _add_event(span: Span, log: Mapping[str, Any]) -> None:
+def _add_event(span: Span, log: Mapping[str, Any], source: Source) -> None:
     event = span.events.add(time_unix_nano=int(log["timestamp"]) * 1_000)
-    for field in map(_attribute, log.get("fields") or ()):
-        if not event.name and field.key == "event" and field.value.string_value:
-            event.name = field.value.string_value
-        else:
-            event.attributes.append(field)
+    fields = [_attribute(field) for field in log.get("fields") or ()]
+    # As OTLP, an attribute of that key stands in the name's place: several were attributes all.
+    if source is Source.JAEGER or sum(field.key == "event" for field in fields) == 1:
+        event.name = _take(fields, "event")
+    event.attributes.extend(fields)
 
 
 def _add_references(span: Span, said: Mapping[str, Any], source: Source) -> None:
@@ -117,36 +117,37 @@ def _add_references(span: Span, said: Mapping[str, Any], source: Source) -> None
 
 
 def _restore(span: Span, scope: InstrumentationScope) -> None:
-    """Make of the tags that stand for fields of OTLP these fields."""
-    kept = []
-    for each in span.attributes:
-        text = each.value.string_value
-        match each.key:
-            case "otel.scope.name" if text:
-                scope.name = text
-            case "otel.scope.version" if text:
-                scope.version = text
-            case "span.kind" if text in KINDS[1:]:
-                span.kind = KINDS.index(text)  # type: ignore[assignment]  # a number is as good
-            case "otel.status_code" if text in _STATUSES:
-                span.status.code = _STATUSES[text]
-            case "otel.status_description" if text:
-                span.status.message = text
-            case "w3c.tracestate" if text:
-                span.trace_state = text
-            case _:
-                kept.append(each)
+    """Make of the tags that stand for fields of OTLP these fields; of several the first one."""
+    left = list(span.attributes)
+    scope.name = _take(left, "otel.scope.name")
+    scope.version = _take(left, "otel.scope.version")
+    if kind := _take(left, "span.kind", KINDS[1:]):
+        span.kind = KINDS.index(kind)  # type: ignore[assignment]  # a number is as good
+    error = KeyValue(key="error", value=AnyValue(bool_value=True))
+    # The one tag that Jaeger makes of an error goes with the other.
+    statuses = ("OK", "ERROR") if error in left else ("OK",)
+    if status := _take(left, "otel.status_code", statuses):
+        span.status.code = _STATUSES[status]
+    if message := _take(left, "otel.status_description"):
+        span.status.message = message
+    span.trace_state = _take(left, "w3c.tracestate")
     if span.status.code == Status.STATUS_CODE_ERROR:
-        kept = _without_one(kept, KeyValue(key="error", value=AnyValue(bool_value=True)))
+        left.remove(error)
     del span.attributes[:]
-    span.attributes.extend(kept)
+    span.attributes.extend(left)
 
 
-def _without_one(attributes: Iterable[KeyValue], unwanted: KeyValue) -> list[KeyValue]:
-    kept = list(attributes)
-    if unwanted in kept:
-        kept.remove(unwanted)
-    return kept
+def _take(attributes: list[KeyValue], key: str, wanted: Container[str] | None = None) -> str:
+    """Take the first text of *key* out of *attributes*, and return it; empty if there is none.
+
+    It is one of *wanted*, if that is given.
+    """
+    for each in attributes:
+        text = each.value.string_value
+        if each.key == key and text and (wanted is None or text in wanted):
+            attributes.remove(each)
+            return text
+    return ""
 
 
 def _attribute(tag: Mapping[str, Any]) -> KeyValue:

@@ -8,6 +8,7 @@ from iox_otel import SpanEvent, SpanKind, SpanStatus
 from iox_otel.tree import SpanRecord, trace_text
 
 from .stored import StoredSpan, plain
+from .tags import kind_number_of
 
 _STATUSES = {1: SpanStatus.OK, 2: SpanStatus.ERR}
 
@@ -34,7 +35,7 @@ def record_of(stored: StoredSpan) -> SpanRecord:
         name=span.name,
         start_ns=span.start_time_unix_nano,
         end_ns=span.end_time_unix_nano or None,
-        kind=SpanKind(max(0, span.kind - 1)) if span.kind <= 5 else SpanKind.INTERNAL,
+        kind=SpanKind(max(0, kind_number_of(stored) - 1)),
         status=SpanStatus.ERR if stored.is_error else status,
         status_message=span.status.message or None,
         metadata={each.key: plain(each.value) for each in span.attributes},

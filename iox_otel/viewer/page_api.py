@@ -137,7 +137,7 @@ class PageApi:
             raise DecodeError(f"{refused} spans have no valid trace id and span id")
         ids = {stored.trace_id.rjust(16, b"\0") for batch in batches for stored in batch.spans}
         for portion in portions_of(batches):  # others get their turn between them
-            self._live.note(self._store.add(portion))
+            self._live.note(self._store.add(portion, again=ids))
         return sorted(trace_id.hex() for trace_id in ids)
 
 

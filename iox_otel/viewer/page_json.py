@@ -16,6 +16,7 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from .search import Row
 from .stored import Plain, Source, StoredSpan, plain
+from .tags import kind_number_of
 
 SAFE = (1 << 53) - 1
 _TYPES = {
@@ -109,7 +110,7 @@ def _span(stored: StoredSpan, start_ns: int, resource: int, scope: int) -> dict[
         "name": span.name,
         "resource": resource,
         "scope": scope,
-        "kind": span.kind,
+        "kind": kind_number_of(stored),
         "start": span.start_time_unix_nano - start_ns,
         "duration": stored.duration_ns if span.end_time_unix_nano else None,
         "status": {"code": span.status.code, "message": span.status.message},

@@ -33,6 +33,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9]{1,5})?")
 
 
@@ -80,7 +81,7 @@ class Guard:
     def _refusal(self, scope: Scope) -> Response | None:
         """Return what to answer instead of the application."""
         headers = Headers(scope=scope)
-        if self._local_only and not _is_local(scope):
+        if self._local_only and not _is_local(scope, headers):
             return _refused(403, "this viewer answers its own machine only, unless it has a token")
         if not self._knows(headers.get("host", "")):
             return _refused(403, "the Host header is not one of this viewer's; see --host")
@@ -126,8 +127,14 @@ class Guard:
         return response
 
 
-def _is_local(scope: Scope) -> bool:
-    """Tell whether a request comes from this machine; over a Unix socket nothing says so."""
+def _is_local(scope: Scope, headers: Headers) -> bool:
+    """Tell whether a request comes from this machine.
+
+    Over a Unix socket nothing says so, and what a proxy here passes on may come from anywhere: if
+    it says that it is one.
+    """
+    if any(name in headers for name in _OF_PROXIES):
+        return False
     host = (scope.get("client") or ("",))[0]
     return _is_address(host) and ipaddress.ip_address(host).is_loopback
 

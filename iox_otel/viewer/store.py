@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 from . import dependencies
 from .arrivals import Arrivals
 from .capacity import Capacity
-from .eviction import Eviction
+from .eviction import Eviction, Forgotten
 from .interned import Common
 from .lock import FairLock
 from .reading import Rows, SpanReader
@@ -58,8 +58,9 @@ class Store:
     """Keeps the newest traces, whole ones, up to *max_spans* spans and *max_mb* MiB.
 
     Beyond either the oldest traces, by the arrival of their first span, are forgotten. Those that
-    are being added to go last and the newest stays; it is cut off where it alone passes a limit. A
-    span that comes again, the same in every byte, is stored once. All methods may be called from
+    are being added to go last and the newest stays; it is cut off where it alone passes a limit.
+    Late spans of a forgotten trace are not stored, for some ten thousand traces long. A span that
+    comes again, the same in every byte, is stored once. All methods may be called from
     any thread. They take turns: each blocks while another works, tens of milliseconds mostly.
 
     Args:
@@ -86,7 +87,10 @@ class Store:
         self._capacity = Capacity(database, max_spans=max_spans, max_bytes=max_mb << 20)
         self._segments = Segments(database, self._capacity)
         self._common = Common.of(database)
-        self._eviction = Eviction(database, self._capacity, self._segments, self._common)
+        self._forgotten = Forgotten()
+        self._eviction = Eviction(
+            database, self._capacity, self._segments, self._common, self._forgotten
+        )
         self._known_terms = KnownTerms()
         self._reader = SpanReader(database)
 
@@ -100,17 +104,27 @@ class Store:
         """How large it lets the database be."""
         return self._capacity.max_bytes
 
-    def add(self, batches: Iterable[Batch]) -> list[bytes]:
+    def add(self, batches: Iterable[Batch], *, again: Iterable[bytes] = ()) -> list[bytes]:
         """Store what is new in *batches*, all of it or nothing; return the ids of its traces.
 
         Keeps others waiting while it works, 30 to 60 microseconds a span.
+
+        Args:
+            batches: what comes.
+            again: ids of traces that may come again though they were forgotten.
 
         Raises:
             StoreError: the file cannot be written to.
         """
         with self._lock, self._transaction():
+            self._forgotten.discard(again)
             arrivals = Arrivals(
-                self._database, self._capacity, self._segments, self._common, self._known_terms
+                self._database,
+                self._capacity,
+                self._segments,
+                self._common,
+                self._forgotten,
+                self._known_terms,
             )
             for batch in batches:
                 arrivals.take(batch)

@@ -23,6 +23,7 @@ Keys = Set[str] | None
 """Those of attributes that are wanted, None for all. Others may come along."""
 
 UNSPECIFIED = "unspecified"
+_FORMAT = "internal.span.format"
 _STATUSES = {1: "OK", 2: "ERROR"}
 
 
@@ -54,7 +55,8 @@ def span_tags(stored: StoredSpan, keys: Keys = None) -> Iterator[Tag]:
     """Give the tags of a span, in no particular order."""
     if stored.source is Source.JAEGER:
         yield from _tags(stored.span.attributes, keys)
-        yield Tag("internal.span.format", "string", "proto")
+        if all(attribute.key != _FORMAT for attribute in stored.span.attributes):
+            yield Tag(_FORMAT, "string", "proto")
         return
     span, scope = stored.span, stored.scope
     if scope.name:
@@ -72,7 +74,7 @@ def span_tags(stored: StoredSpan, keys: Keys = None) -> Iterator[Tag]:
         yield Tag("otel.status_description", "string", span.status.message)
     if span.trace_state:
         yield Tag("w3c.tracestate", "string", span.trace_state)
-    yield Tag("internal.span.format", "string", "otlp")
+    yield Tag(_FORMAT, "string", "otlp")
 
 
 def kind_of(stored: StoredSpan) -> str:
@@ -81,6 +83,12 @@ def kind_of(stored: StoredSpan) -> str:
         return KINDS[stored.span.kind] if 0 < stored.span.kind < len(KINDS) else UNSPECIFIED
     said = (tag.text for tag in _tags(stored.span.attributes, {"span.kind"}))
     return kind if (kind := next(said, "")) in KINDS[1:] else UNSPECIFIED
+
+
+def kind_number_of(stored: StoredSpan) -> int:
+    """Return a span's kind by OTLP's numbers, 0 if it says none; a Jaeger client's is a tag."""
+    kind = kind_of(stored)
+    return 0 if kind == UNSPECIFIED else KINDS.index(kind)
 
 
 def process_tags(resource: Resource, keys: Keys = None) -> Iterator[Tag]:

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from iox_otel.viewer.stored import Batch, Schemas, Source
-from iox_otel_bridge.wire.otlp_decode import read_json_request
+from iox_otel_bridge.wire.otlp_decode import read_json_request, request_to_json
 
 Make = Any
 Receiving = Any
@@ -126,6 +126,20 @@ def test_times_beyond_all(traces: Receiving) -> None:
     for query in (f"endTs={nines}&lookback=1", f"endTs=-{nines}", f"lookback={nines}"):
         answer = httpx.get(f"{traces.url}/api/dependencies?{query}")
         assert answer.status_code == 200
+
+
+def test_an_upload_is_stored_in_turns(receiving: Receiving, make: Make) -> None:
+    """What the page asks for meanwhile does not wait for the whole file."""
+    statements: list[str] = []
+    receiving.viewer.store._database.set_trace_callback(statements.append)
+    spans = [make.span(1, number) for number in range(1, 2_502)]
+    body = json.dumps(request_to_json(make.request(*spans)))
+    headers = {"Content-Type": "application/json"}
+    url = f"{receiving.url}/api/viewer/upload"
+    assert httpx.post(url, content=body, headers=headers, timeout=20).status_code == 200
+    receiving.viewer.store._database.set_trace_callback(None)
+    assert statements.count("BEGIN IMMEDIATE") == 3
+    assert receiving.viewer.store.kept().spans == 2_501
 
 
 def test_services(traces: Receiving) -> None:

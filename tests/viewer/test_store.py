@@ -205,3 +205,18 @@ def test_dependencies(store: Store, make: Make) -> None:
     assert store.dependencies(0, 2 * at_ns) == [("shop", "bank", 4)]
     assert store.dependencies(at_ns + 1_500 * make.MS, 2 * at_ns) == [("shop", "bank", 2)]
     assert store.dependencies(0, at_ns) == []
+
+
+def test_a_late_span_does_not_bring_a_forgotten_trace_back(make: Make) -> None:
+    """Half a trace would look like a whole one; who uploads it may have it back."""
+    with Store(max_spans=10) as store:
+        store.add([make.batch([make.span(1, n) for n in range(1, 11)])])
+        store.add([make.batch([make.span(2, 1)])])
+        assert store.trace(make.trace_id(1)) == []
+        before = store.kept()
+        assert store.add([make.batch([make.span(1, 11)])]) == []
+        kept = store.kept()
+        assert (kept.traces, kept.traces_seen, kept.spans) == (1, before.traces_seen, 1)
+        assert kept.spans_seen == before.spans_seen + 1
+        assert store.add([make.batch([make.span(1, 11)])], again=[make.trace_id(1)])
+        assert len(store.trace(make.trace_id(1))) == 1

@@ -10,8 +10,12 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from iox_otel.viewer.stored import Batch, Source
+from iox_otel.viewer import jaeger_json
+from iox_otel.viewer.stored import Batch, Source, StoredSpan
 from iox_otel.viewer.uploads import read_upload
 from iox_otel_bridge.wire.errors import DecodeError
 from iox_otel_bridge.wire.otlp_decode import request_to_json
@@ -96,6 +100,36 @@ def test_jaeger_there_and_back(receiving: Receiving, make: Make, source: Source)
     moved = moved.replace(f'"traceID": "{1:016x}"', f'"traceID": "{5:016x}"')
     assert upload(receiving, moved.encode()).json() == {"traceIDs": [f"{5:032x}"]}
     assert json.loads(exported(receiving, "jaeger", 5)) == json.loads(moved)
+
+
+_keys = st.sampled_from(
+    ["a", "event", "error", "span.kind", "otel.scope.name", "otel.scope.version"]
+    + ["otel.status_code", "otel.status_description", "w3c.tracestate", "internal.span.format"]
+)
+_texts = st.sampled_from(["", "x", "true", "client", "server", "OK", "ERROR", "otlp", "proto"])
+_pairs = st.lists(st.tuples(_keys, _texts | st.booleans()), max_size=5)
+
+
+@given(st.sampled_from(Source), _pairs, st.text(max_size=3), _pairs, st.integers(0, 5))
+def test_tags_that_look_like_those_of_jaeger_are_kept(
+    source: Source, tags: Any, name: str, fields: Any, kind: int
+) -> None:
+    """A span's own tags of such names are as many after there and back as they were before."""
+    span = Span(trace_id=b"\1" * 16, span_id=b"\2" * 8, start_time_unix_nano=10**18)
+    if source is Source.OTLP:
+        span.kind = kind  # type: ignore[assignment]  # a number is as good
+    event = span.events.add(name=name, time_unix_nano=10**18)
+    for holder, pairs in ((span.attributes, tags), (event.attributes, fields)):
+        for key, value in pairs:
+            held = holder.add(key=key).value
+            if isinstance(value, bool):
+                held.bool_value = value
+            else:
+                held.string_value = value
+    file = jaeger_json.trace_of([StoredSpan(span, Resource(), InstrumentationScope(), source)])
+    (batch,) = read_upload(json.dumps({"data": [file]}).encode())
+    again = StoredSpan(batch.spans[0], batch.resource, batch.scope, batch.source)
+    assert jaeger_json.trace_of([again])["spans"] == file["spans"]
 
 
 def test_uploading_twice(receiving: Receiving, make: Make) -> None:

@@ -74,7 +74,7 @@ function span(seconds) {
 }
 
 /** A number with its thousands: "10,000". */
-export const count = (number) => Number(number).toLocaleString("en-US");
+export const count = (number) => String(number).replace(/\B(?=(?:\d{3})+$)/g, ",");
 
 /** "1 span", "2 spans"; *many* where an s is not enough. */
 export const counted = (number, one, many = `${one}s`) => `${count(number)} ${number === 1 ? one : many}`;
