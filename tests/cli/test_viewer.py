@@ -181,12 +181,14 @@ def test_it_ends_when_asked_to(start: Start, number: int) -> None:
 
     threads = [threading.Thread(target=target) for target in (send_on, send_datagrams)]
     with httpx.stream("GET", f"{viewer.url}/api/viewer/stream", timeout=LONG_S) as stream:
-        next(stream.iter_lines())
+        lines = stream.iter_lines()
+        next(lines)
         for thread in threads:
             thread.start()
         wait_until(lambda: len(acknowledged) > 20)
         status, err, took_s = viewer.end(number)
         is_over.set()
+        assert list(lines)[-1] == ""  # an event that is whole; and the stream was open until now
     for thread in threads:
         thread.join(LONG_S)
     assert (status, err) == (0, "")

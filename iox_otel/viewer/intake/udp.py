@@ -22,7 +22,7 @@ _WANT_BUFFER_BYTES = 32 << 20
 _RCVBUFFORCE = 33  # Linux; beyond net.core.rmem_max for who may
 _MAX_DATAGRAM_BYTES = 65_536
 _DATAGRAMS_AT_ONCE = 256
-_LOOK_UP_MS = 200
+_LOOK_UP_MS = 50
 """How often it looks whether it is to end."""
 _LAST_S = 0.3
 """At the end it takes what has arrived already for so long at most: senders may go on for ever."""
