@@ -132,3 +132,54 @@ def test_ids_are_taken_as_they_are_written_elsewhere(
     page.get_by_label("Id of trace B").fill(f"traceparent: 00-{2:032x}-{1:016x}-01")
     page.get_by_label("Id of trace B").press("Enter")
     expect(page.locator(".merged tbody tr")).to_have_count(5)
+
+
+def test_what_is_folded_is_in_the_address(page: Page, viewer: Served, make: Make) -> None:
+    """By its places in the tree, or all of it; a reload shows the same, other traces all."""
+    add_two(viewer, make)
+    page.goto(COMPARE)
+    shown = page.locator(".merged tbody tr")
+    expect(shown).to_have_count(5)
+    shown.nth(3).get_by_role("button", name="Collapse").click()
+    page.wait_for_url("**&folded=3")
+    page.reload()
+    expect(shown).to_have_count(4)
+    page.get_by_label("Differences only").check()
+    page.wait_for_url("**&folded=3&differences=1")
+    expect(shown).to_have_count(4)
+    page.get_by_label("Differences only").uncheck()
+    page.locator("h1").first.evaluate("() => document.activeElement.blur()")
+    page.keyboard.press("[")
+    page.wait_for_url("**&folded=all")
+    page.reload()
+    expect(shown).to_have_count(1)
+    page.keyboard.press("s")
+    page.wait_for_url(f"**/compare?a={2:032x}&b={1:032x}")
+    expect(shown).to_have_count(5)
+    page.go_back()
+    expect(shown).to_have_count(1)
+    page.keyboard.press("]")
+    page.wait_for_url(lambda url: "folded" not in url)
+    expect(shown).to_have_count(5)
+    page.goto(f"{COMPARE}&folded=1,99,x,__proto__,length,0")
+    expect(shown).to_have_count(1)
+
+
+def test_more_folded_places_than_an_address_takes_stay_folded(
+    page: Page, viewer: Served, make: Make
+) -> None:
+    """The address leaves them out, and they stay while the page is there."""
+    for trace in (1, 2):
+        spans = [make.span(trace, 1, name="root", ms=1000)]
+        for n in range(2, 122, 2):
+            spans.append(make.span(trace, n, parent=1, name=f"step {n}", at_ms=n))
+            spans.append(make.span(trace, n + 1, parent=n, name="below", at_ms=n))
+        viewer.add(make.batch(spans))
+    page.goto(f"{COMPARE}&folded=all")
+    shown = page.locator(".merged tbody tr")
+    shown.first.get_by_role("button", name="Expand").click()
+    page.wait_for_url(lambda url: "folded" not in url)
+    expect(shown).to_have_count(61)
+    page.get_by_label("Differences only").check()
+    page.get_by_label("Differences only").uncheck()
+    expect(shown).to_have_count(61)

@@ -7,18 +7,23 @@ import {count, counted, duration, line} from "../format.js";
 const MOST_LEVELS = 30;
 const INDENT = 14;
 const MOST_ROWS = 2000;
+/** More positions than these would not go into an address. */
+const MOST_FOLDED = 50;
 const SIGNS = {"only-a": ["−", "only in A"], "only-b": ["+", "only in B"], count: ["≠", "more or fewer spans"], name: ["≠", "named differently"], same: ["", ""]};
 
-/** `element`; `show(places, onlyDifferences)`. */
+/** `element`; `show(places, onlyDifferences, folded)`. */
 export class Tree {
   #places = [];
   #only = false;
   #collapsed = new Set();
   #longest = 1;
+  #tell;
   #body = el("tbody");
   #more = el("p", {class: "dim more"});
 
-  constructor() {
+  /** *tell*(folded) is called when something folds: positions among the places, "all", or "". */
+  constructor(tell) {
+    this.#tell = tell;
     this.element = el("div", {class: "merged"}, el("table", {class: "table", role: "treegrid", "aria-label": "Both traces, merged"},
       el("colgroup", ["sign", "name", "count", "count", "time", "bars", "time", "change"].map((name) => el("col", {class: `of-${name}`}))),
       el("thead", el("tr", el("th", el("span", {class: "unseen"}, "Difference")), el("th", "Service and operation"),
@@ -28,9 +33,11 @@ export class Tree {
     this.#body.addEventListener("keydown", (event) => this.#press(event));
   }
 
-  show(places, onlyDifferences) {
-    if (places !== this.#places) this.#collapsed.clear();
+  show(places, onlyDifferences, folded) {
+    const isNew = places !== this.#places;
     this.#places = places;
+    // Folds that are too many for the address stay while it says the same.
+    if (isNew || folded !== this.#folded()) this.#collapsed = new Set(foldedAt(places, folded));
     this.#only = onlyDifferences;
     this.#longest = places.reduce((most, {a, b}) => Math.max(most, a.total, b.total), 1);
     this.#draw();
@@ -47,8 +54,21 @@ export class Tree {
 
   /** Collapse or expand everything. */
   turnAll(collapse) {
-    this.#collapsed = new Set(collapse ? this.#places.filter((place) => place.below) : []);
+    this.#collapsed = new Set(collapse ? foldedAt(this.#places, "all") : []);
     this.#draw();
+    this.#told();
+  }
+
+  #told() {
+    if (this.#places.length) this.#tell(this.#folded());
+  }
+
+  #folded() {
+    const {size} = this.#collapsed;
+    if (!size) return "";
+    if (size === foldedAt(this.#places, "all").length) return "all";
+    if (size > MOST_FOLDED) return "";
+    return this.#places.flatMap((place, i) => (this.#collapsed.has(place) ? [i] : [])).join(",");
   }
 
   #draw() {
@@ -103,6 +123,7 @@ export class Tree {
     if (this.#collapsed.has(place)) this.#collapsed.delete(place);
     else this.#collapsed.add(place);
     this.#draw();
+    this.#told();
     this.#focus([...this.#body.rows].find((row) => row.place === place));
   }
 
@@ -123,6 +144,12 @@ export class Tree {
     event.preventDefault();
     this.#turn(place);
   }
+}
+
+/** The places that *folded* names, see `Tree`. */
+function foldedAt(places, folded) {
+  const wanted = folded === "all" ? places : folded.split(",", MOST_FOLDED).map((position) => places[position]);
+  return wanted.filter((place) => place?.below);
 }
 
 const letter = (which) => el("b", {class: `letter of-${which}`}, which.toUpperCase());

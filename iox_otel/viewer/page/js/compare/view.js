@@ -22,7 +22,8 @@ class CompareView {
   #places = [];
   #fields = {a: idField("a", "A"), b: idField("b", "B")};
   #cards = {a: el("section", {class: "card of-a", "aria-label": "Trace A"}), b: el("section", {class: "card of-b", "aria-label": "Trace B"})};
-  #tree = new Tree();
+  #folded = "";
+  #tree = new Tree((folded) => this.#fold(folded));
   #only = el("input", {type: "checkbox", name: "differences"});
   #said = el("span", {class: "dim", role: "status"});
   #content = el("div", {class: "compared"});
@@ -52,8 +53,9 @@ class CompareView {
   update({params}) {
     const [a, b] = ["a", "b"].map((name) => params.get(name) ?? "");
     this.#only.checked = Boolean(params.get("differences"));
+    this.#folded = params.get("folded") ?? "";
     const ids = `${a} ${b}`;
-    if (ids === this.#ids && this.#places.length) return this.#tree.show(this.#places, this.#only.checked);
+    if (ids === this.#ids && this.#places.length) return this.#tree.show(this.#places, this.#only.checked, this.#folded);
     this.#ids = ids;
     this.#fields.a.value = a;
     this.#fields.b.value = b;
@@ -99,7 +101,7 @@ class CompareView {
       + `${count(counts["only-a"])} only in A, ${count(counts["only-b"])} only in B`;
     fill(this.#content, el("h1", {class: "unseen"}, "Two traces compared"), el("div", {class: "cards"}, this.#cards.a, this.#cards.b),
       el("div", {class: "compare-bar"}, el("label", {class: "check"}, this.#only, "Differences only"), this.#said), this.#tree.element);
-    this.#tree.show(this.#places, this.#only.checked);
+    this.#tree.show(this.#places, this.#only.checked, this.#folded);
     this.#app.title("Compare");
   }
 
@@ -116,9 +118,14 @@ class CompareView {
     ];
   }
 
+  #fold(folded) {
+    this.#folded = folded;
+    this.#app.setParams({folded}, {replace: true, quiet: true});
+  }
+
   #submit(event) {
     event.preventDefault();
-    const changes = {};
+    const changes = {folded: null};
     for (const which of ["a", "b"]) {
       const field = this.#fields[which];
       changes[which] = traceIdIn(field.value);
@@ -130,7 +137,7 @@ class CompareView {
 
   #swap() {
     const {a, b} = this.#fields;
-    this.#app.setParams({a: b.value.trim(), b: a.value.trim()});
+    this.#app.setParams({a: b.value.trim(), b: a.value.trim(), folded: null});
   }
 }
 

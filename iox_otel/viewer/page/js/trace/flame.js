@@ -9,38 +9,60 @@ const HIGH = 20;
 const LEAST = 0.0015;
 const MOST = 6000;
 
-/** Return the flame graph of *trace*; a press on a part makes it the whole width. */
+/**
+ * Return the flame graph of *trace*; a press on a part makes it the whole width. *on* is told of
+ * `find(name)` and `flame(path)`; `show` takes the path as `flame`.
+ */
 export function createFlame(trace, on) {
   const top = flameOf(trace.roots);
   const sheet = el("div", {class: "flame-sheet"});
   const said = el("p", {class: "flame-said", "aria-live": "polite"});
   const out = el("button", {type: "button"}, "Whole trace");
   const spans = el("button", {type: "button"}, "Find its spans");
-  let focus = top;
+  let focus = null;
+  const choose = (node) => on.flame(pathOf(node));
 
-  function show(node) {
-    focus = node;
+  function draw() {
     const parts = laidOut(focus, top);
-    sheet.replaceChildren(...parts.map((part) => box(part, top, show)));
+    sheet.replaceChildren(...parts.map((part) => box(part, top, choose)));
     sheet.style.height = `${(Math.max(...parts.map(({row}) => row), 0) + 1) * HIGH}px`;
     said.textContent = focus === top ? "As wide as the self time of all below; press a part to enlarge it."
       : describe(focus, top);
     out.hidden = spans.hidden = focus === top;
   }
 
-  out.addEventListener("click", () => show(top));
+  out.addEventListener("click", () => choose(top));
   spans.addEventListener("click", () => on.find(focus.name));
-  show(top);
   return {
     root: el("div", {class: "flame"}, el("div", {class: "flame-head"}, said, spans, out), sheet),
+    show({flame}) {
+      const wanted = nodeAt(top, flame);
+      if (wanted === focus) return;
+      focus = wanted;
+      draw();
+    },
     /** Show what is above; return whether there was anything. */
     back() {
       if (focus === top) return false;
-      show(focus.parent);
+      choose(focus.parent);
       return true;
     },
     close() {},
   };
+}
+
+/** The positions among the children on the way to *node*, such as "0.2.1"; "" for the top. */
+function pathOf(node) {
+  const path = [];
+  for (let at = node; at.parent; at = at.parent) path.unshift(at.parent.children.indexOf(at));
+  return path.join(".");
+}
+
+/** The part at *path*, or the top if there is none. */
+function nodeAt(top, path) {
+  let at = top;
+  for (const position of path ? path.split(".") : []) at = at?.children[position];
+  return at ?? top;
 }
 
 /** The parts to draw: what *focus* hangs from at full width, and what is below it to scale. */
@@ -66,7 +88,7 @@ function laidOut(focus, top) {
   return parts;
 }
 
-function box({node, row, left, wide}, top, show) {
+function box({node, row, left, wide}, top, choose) {
   const made = el("button", {type: "button", class: node.errors ? "flame-box has-errors" : "flame-box",
     title: describe(node, top)}, wide > 0.02 ? line(node.title) : "");
   made.setAttribute("aria-label", describe(node, top));
@@ -74,7 +96,7 @@ function box({node, row, left, wide}, top, show) {
   made.style.width = `${100 * wide}%`;
   made.style.top = `${row * HIGH}px`;
   made.style.setProperty("--svc", colourOf(node.service));
-  made.addEventListener("click", () => show(node));
+  made.addEventListener("click", () => choose(node));
   return made;
 }
 

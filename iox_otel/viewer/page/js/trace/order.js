@@ -34,7 +34,30 @@ const longEnough = (node, shortest) => node.unfinished || node.duration >= short
 
 /** The set that collapses every node with children that is at *depth* or deeper. */
 export function collapsedFrom(trace, depth) {
-  return new Set(trace.nodes.filter((node) => node.children.length && node.depth >= depth));
+  return new Set(trace.nodes.filter(foldsFrom(depth)));
+}
+
+const foldsFrom = (depth) => (node) => node.children.length > 0 && node.depth >= depth;
+
+/** More keys than these would not go into an address. */
+const MOST_FOLDED = 50;
+
+/**
+ * What an address says of *collapsed*: "" for nothing, the depth from which all is, or else the keys;
+ * "" as well if those are too many.
+ */
+export function foldedText(trace, collapsed) {
+  if (!collapsed.size) return "";
+  const depth = [...collapsed].reduce((low, node) => Math.min(low, node.depth), Infinity);
+  if (trace.nodes.filter(foldsFrom(depth)).length === collapsed.size) return String(depth);
+  return collapsed.size > MOST_FOLDED ? "" : [...collapsed].map((node) => node.key).join(",");
+}
+
+/** The set that *text* says, see `foldedText`. No key is as short as a depth. */
+export function collapsedOf(trace, text) {
+  if (/^\d{1,9}$/.test(text)) return collapsedFrom(trace, Number(text));
+  const nodes = text.split(",", MOST_FOLDED).map((key) => trace.byKey.get(key));
+  return new Set(nodes.filter((node) => node?.children.length));
 }
 
 /** The depth of the deepest row that is open now: what "one level less" closes. */

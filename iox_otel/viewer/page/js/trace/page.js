@@ -42,6 +42,8 @@ export function showTrace(container, json, host) {
     toggle: (node) => session.toggle(node),
     zoom: (range) => session.zoom(range),
     find: (name) => session.findAll(name),
+    sort: (sort) => session.set({sort}),
+    flame: (flame) => session.set({flame}),
   };
   const ofDetail = {
     close: () => session.close(), select: (node) => session.select(node), address,
@@ -73,6 +75,7 @@ export function showTrace(container, json, host) {
     if (shown !== session.view) showView();
     if (what !== "rows" && what !== "zoom") showDetail();
     if (session.view === "timeline") showRows(what);
+    else view().show(session);
     find.show({...session, matches: session.matches.length, errors: trace.errors.length,
       at: session.matches.indexOf(session.current) + 1});
     if (what !== "address") host.replace(session.parameters());

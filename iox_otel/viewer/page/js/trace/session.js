@@ -1,11 +1,13 @@
 // What is shown of one trace now: the current span, the view, the zoom, what is folded and found.
 
-import {collapsedFrom, deepestOpen, reveal, rowsOf, shallowestClosed} from "./order.js";
+import {collapsedFrom, collapsedOf, deepestOpen, foldedText, reveal, rowsOf, shallowestClosed} from "./order.js";
 import {matchesOf, neighbour} from "./matches.js";
+import {FIRST_SORT, sortOf} from "./table.js";
 import {within} from "./timeline.js";
 
 /** Longer texts would not go into an address. */
 const MOST_QUERY = 1000;
+const MOST_FLAME = 2000;
 
 export const VIEWS = ["timeline", "table", "flame"];
 
@@ -33,14 +35,21 @@ export class Session {
     this.opened = this.current !== null;
     this.missing = parameters.get("span") && !this.opened ? parameters.get("span") : null;
     this.matches = matchesOf(trace, this.query);
+    this.sort = sortOf(parameters.get("sort"));
+    this.flame = /^\d+(\.\d+)*$/.test(parameters.get("flame")) ? parameters.get("flame") : "";
+    this.readFolded(parameters.get("folded") ?? "");
     this.order();
+  }
+
+  /** What is folded stays so while the address says the same, as it cannot say everything. */
+  readFolded(text) {
+    if (text !== foldedText(this.trace, this.collapsed)) this.collapsed = collapsedOf(this.trace, text);
+    if (this.current) reveal(this.current, this.collapsed);
   }
 
   /** Show what another address of this trace says. */
   adopt(parameters) {
     this.read(parameters);
-    if (this.current) reveal(this.current, this.collapsed);
-    this.order();
     this.changed("address");
   }
 
@@ -53,6 +62,8 @@ export class Session {
       zoom: whole ? "" : `${this.range.from}-${this.range.to}`,
       q: this.query.trim(), only: this.only ? "1" : "",
       shortest: this.shortest ? String(this.shortest) : "",
+      folded: foldedText(this.trace, this.collapsed), sort: this.sort === FIRST_SORT ? "" : this.sort,
+      flame: this.flame.length > MOST_FLAME ? "" : this.flame,
     };
     return new URLSearchParams(Object.entries(said).filter(([, value]) => value));
   }

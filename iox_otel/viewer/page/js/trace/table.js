@@ -19,31 +19,45 @@ const COLUMNS = [
   {key: "critical", title: "Critical path", show: time},
 ];
 
-/** Return the table of *trace*, sorted by self time at first; *on* is told of `find(name)`. */
+/** Sorted by the key of a column, downwards with a "-" before it. */
+export const FIRST_SORT = "-self";
+
+/** The sort that *text* says, or the first. */
+export const sortOf = (text) => (COLUMNS.some(({key}) => [key, `-${key}`].includes(text)) ? text : FIRST_SORT);
+
+/** Return the table of *trace*; *on* is told of `find(name)` and `sort(text)`. `show` takes a sort. */
 export function createTable(trace, on) {
   const rows = operationsOf(trace.nodes);
   const most = rows.reduce((high, row) => Math.max(high, row.self), 1);
-  let sorted = {key: "self", down: true};
+  let sorted = "";
   const body = el("tbody");
   const heads = COLUMNS.map((column) => headOf(column, () => {
-    sorted = {key: column.key, down: sorted.key === column.key ? !sorted.down : !column.text};
-    fill();
+    const down = keyOf(sorted) === column.key ? !isDown(sorted) : !column.text;
+    on.sort(`${down ? "-" : ""}${column.key}`);
   }));
 
   function fill() {
-    const order = [...rows].sort((a, b) => compare(a, b, sorted.key) * (sorted.down ? -1 : 1));
+    const [sortKey, down] = [keyOf(sorted), isDown(sorted)];
+    const order = [...rows].sort((a, b) => compare(a, b, sortKey) * (down ? -1 : 1));
     body.replaceChildren(...order.map((row) => rowOf(row, most, on)));
     heads.forEach((head, i) => head.setAttribute("aria-sort",
-      COLUMNS[i].key === sorted.key ? (sorted.down ? "descending" : "ascending") : "none"));
+      COLUMNS[i].key === sortKey ? (down ? "descending" : "ascending") : "none"));
   }
 
-  fill();
   return {
     root: el("div", {class: "operations", tabindex: "0", role: "region", "aria-label": "Operations"},
       el("table", {}, el("thead", {}, el("tr", {}, ...heads)), body)),
+    show({sort}) {
+      if (sort === sorted) return;
+      sorted = sort;
+      fill();
+    },
     close() {},
   };
 }
+
+const isDown = (sort) => sort.startsWith("-");
+const keyOf = (sort) => sort.replace("-", "");
 
 function compare(a, b, key) {
   if (key === "name") return `${a.service}\0${a.name}` < `${b.service}\0${b.name}` ? -1 : 1;

@@ -5,7 +5,7 @@ import {el, fill} from "../dom.js";
 import {counted, line} from "../format.js";
 import {shortcutsOf} from "./shortcuts.js";
 
-const PARAMETERS = ["view", "span", "zoom", "q", "only", "shortest"];
+const PARAMETERS = ["view", "span", "zoom", "q", "only", "shortest", "folded", "sort", "flame"];
 
 /** The modules of the page load while the trace is being fetched. */
 const parts = import("./page.js");
