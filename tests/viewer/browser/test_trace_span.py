@@ -7,10 +7,11 @@ from typing import Protocol
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Locator, Page, expect
 
-from iox_otel.viewer.stored import Batch
+from iox_otel.viewer.stored import Batch, Source
 
 TRACE = f"/trace/{1:032x}"
 MS = 1_000_000
+DROPPED = "{} more were dropped, by the sender or beyond this viewer's limits"
 STACK = """Traceback (most recent call last):
   File "/app/pay.py", line 7, in charge
     raise Declined("no money")
@@ -29,7 +30,9 @@ class Make(Protocol):
     """Makes spans."""
 
     def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ..., **tags: str) -> Batch: ...
+    def batch(
+        self, spans: list[Span], service: str = ..., source: Source = ..., **tags: str
+    ) -> Batch: ...
 
 
 def row(page: Page, name: str) -> Locator:
@@ -123,7 +126,7 @@ def test_the_details_have_all_that_is_known_of_a_span(
     expect(tags.get_by_role("row")).to_have_count(4)
     expect(tags.locator(".value-double")).to_contain_text("12.5")
     expect(tags.locator(".value-array")).to_contain_text(str(1 << 60))
-    expect(details(page).get_by_text("3 more were dropped by the sender")).to_be_visible()
+    expect(details(page).get_by_text(DROPPED.format(3))).to_be_visible()
     expect(tags.get_by_text("5000 characters")).to_be_visible()
     process = details(page).get_by_role("table", name="Process")
     expect(process.get_by_role("row").filter(has_text="host")).to_contain_text("web-1")
@@ -189,3 +192,51 @@ def test_thousands_of_events_and_tags_do_not_stop_the_page(
     expect(details(page).locator(".event")).to_have_count(400)
     high = "row => row.querySelector('.bar-events').getBBox().height"
     assert row(page, "busy").evaluate(high) < 6, "the ticks hide the bar"
+
+
+def test_flags_and_what_links_carry_are_shown(page: Page, viewer: Served, make: Make) -> None:
+    """Trace states, flags and dropped counts; of a span without them there is nothing."""
+    span = make.span(1, 1, name="all", ms=9)
+    span.flags, span.trace_state = 0x301, "a=b"
+    ids = {"trace_id": (2).to_bytes(16, "big"), "span_id": (7).to_bytes(8, "big")}
+    link = span.links.add(**ids, trace_state="c=d", flags=0x100, dropped_attributes_count=4)
+    link.attributes.add(key="why").value.string_value = "retry"
+    span.links.add(**ids, dropped_attributes_count=6)
+    span.links.add(**ids)
+    span.dropped_links_count = 5
+    viewer.add(make.batch([span, make.span(1, 2, parent=1, name="bare")]))
+    page.goto(TRACE)
+    row(page, "all").click()
+    own = details(page).locator(".facts").first
+    expect(own.locator("dt:text-is('Flags') + dd")).to_have_text("0x301")
+    expect(own.locator("dt:text-is('Trace state') + dd")).to_have_text("a=b")
+    links = details(page).locator(".links li")
+    expect(links.nth(0).locator("dd")).to_have_text(["c=d", "0x100"])
+    expect(links.nth(0)).to_contain_text("retry")
+    dropped = details(page).locator(".dropped")
+    expect(dropped).to_have_text([DROPPED.format(n) for n in (4, 6, 5)])
+    expect(links.nth(1).locator(".dropped")).to_have_count(1)
+    expect(links.nth(2).locator("dl, .dropped")).to_have_count(0)
+    row(page, "bare").click()
+    expect(fact(page, "Span id")).to_have_text(f"{2:016x}")
+    expect(fact(page, "Flags")).to_have_count(0)
+
+
+def test_a_server_that_shares_its_clients_span_id_hangs_below_it(
+    page: Page, viewer: Served, make: Make
+) -> None:
+    """As Jaeger's wire has it: the kinds are tags."""
+    client = make.span(1, 1, name="ask", ms=50, **{"span.kind": "client"})
+    server = make.span(1, 1, name="answer", at_ms=10, ms=20, **{"span.kind": "server"})
+    viewer.add(make.batch([server], "back", Source.JAEGER))
+    viewer.add(make.batch([client], "front", Source.JAEGER))
+    page.goto(TRACE)
+    expect(page.locator(".row .row-operation")).to_have_text(["ask", "answer"])
+    expect(row(page, "ask")).to_have_attribute("aria-level", "1")
+    expect(row(page, "answer")).to_have_attribute("aria-level", "2")
+    row(page, "answer").click()
+    expect(fact(page, "Kind")).to_have_text("server")
+    expect(fact(page, "Parent")).to_have_text("front: ask")
+    expect(fact(page, "Came by")).to_have_text("Jaeger")
+    row(page, "ask").click()
+    expect(fact(page, "Kind")).to_have_text("client")

@@ -11,9 +11,12 @@ const LONG = 300;
 export function attributeTable(attributes, {label, dropped = 0, needle = ""}) {
   const table = el("table", {class: "pairs", "aria-label": label},
     el("tbody", {}, ...attributes.map((pair) => pairRow(pair, needle))));
-  if (!dropped) return table;
-  return el("div", {}, table, el("p", {class: "dropped"}, `${dropped} more were dropped by the sender`));
+  return dropped ? el("div", {}, table, dropNote(dropped)) : table;
 }
+
+/** Say that *count* more were there; the numbers do not tell who dropped them. */
+export const dropNote = (count) => (count
+  ? el("p", {class: "dropped"}, `${count} more were dropped, by the sender or beyond this viewer's limits`) : "");
 
 function pairRow([key, type, value], needle) {
   const found = needle && `${key}=${plainText(type, value)}`.toLowerCase().includes(needle);

@@ -2,7 +2,7 @@
 
 import {el} from "../dom.js";
 import {count, counted, dateTime, duration, line} from "../format.js";
-import {attributeTable, attributeText} from "./attributes.js";
+import {attributeTable, attributeText, dropNote} from "./attributes.js";
 import {copyButton} from "./copy.js";
 import {length} from "./measure.js";
 import {KINDS} from "./model.js";
@@ -84,12 +84,20 @@ function facts(node, trace, on) {
     ["Span id", node.id],
     ["Parent", parent && !parent.absent ? spanButton(parent, on) : node.raw.parent ?? "none, a root"],
     node.children.length ? ["Children", `${node.children.length}, with all below ${counted(node.below, "span")}`] : null,
-    node.raw.state ? ["Trace state", node.raw.state] : null,
+    ...carried(node.raw),
     ["Came by", node.raw.source === "jaeger" ? "Jaeger" : "OTLP"],
   ];
-  return el("dl", {class: "facts"}, ...list.filter(Boolean).flatMap(([term, said]) =>
-    [el("dt", {}, term), el("dd", {}, said)]));
+  return factList(list.filter(Boolean));
 }
+
+/** What came along in a span's or a link's context. */
+const carried = ({state, flags}) => [
+  state ? ["Trace state", state] : null,
+  flags ? ["Flags", `0x${flags.toString(16)}`] : null,
+].filter(Boolean);
+
+const factList = (list) => el("dl", {class: "facts"},
+  ...list.flatMap(([term, said]) => [el("dt", {}, term), el("dd", {}, said)]));
 
 function section(title, ...content) {
   return el("section", {class: "detail-section"}, el("h3", {}, title), ...content);
@@ -140,12 +148,13 @@ function links(node, on, needle) {
   return section(`Links ${count(node.raw.links.length)}`, ...inParts("ul", "links", node.raw.links, (link) => {
     const href = on.linkTo(link.traceID, link.spanID);
     const text = `${link.traceID} / ${link.spanID}`;
+    const said = carried(link);
     return el("li", {}, href ? el("a", {href, class: "link-target"}, text) : el("code", {}, text),
-      link.attributes.length ? attributeTable(link.attributes, {label: "link", needle}) : "");
+      said.length ? factList(said) : "",
+      link.attributes.length || link.dropped
+        ? attributeTable(link.attributes, {label: "link", dropped: link.dropped, needle}) : "");
   }), dropNote(node.raw.dropped?.links));
 }
-
-const dropNote = (count) => (count ? el("p", {class: "dropped"}, `${count} more were dropped by the sender`) : "");
 
 function scopePart(scope, needle) {
   const name = el("p", {class: "detail-text"}, line(`${scope.name} ${scope.version ?? ""}`, 1000));
