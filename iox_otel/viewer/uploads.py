@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from iox_otel_bridge.wire.errors import DecodeError
+from iox_otel_bridge.wire.otlp_decode import load_json
 
 from . import jaeger_upload, otlp_json
 from .stored import Batch
@@ -26,13 +26,13 @@ def read_upload(body: bytes) -> list[Batch]:
 
 def _documents(body: bytes) -> Iterator[Any]:
     try:
-        yield json.loads(body)
+        yield load_json(body)
     except ValueError as whole:
         lines = [line for line in body.splitlines() if line.strip()]
         if not lines:
             raise DecodeError("the file is empty") from None
         try:
-            documents = [json.loads(line) for line in lines]
+            documents = [load_json(line) for line in lines]
         except ValueError:
             raise DecodeError(f"the file is not JSON: {whole}") from None
         yield from documents

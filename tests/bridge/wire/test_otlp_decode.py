@@ -147,3 +147,15 @@ def test_what_keeps_to_the_limits_stays_as_it_is() -> None:
     before = span.SerializeToString()
     cut(span, Limits())
     assert span.SerializeToString() == before
+
+
+@pytest.mark.parametrize("written", ["-0", "-0.0", "-0e0"])
+def test_a_negative_zero_keeps_its_sign(written: str) -> None:
+    """Go's servers, the Collector among them, write it as -0."""
+    body = f"""{{"resourceSpans": [{{"scopeSpans": [{{"spans": [{{"flags": 0, "attributes": [
+        {{"key": "zero", "value": {{"doubleValue": {written}}}}},
+        {{"key": "int", "value": {{"intValue": -0}}}}
+    ]}}]}}]}}]}}"""
+    (span,) = read_json_request(body.encode()).resource_spans[0].scope_spans[0].spans
+    assert str(span.attributes[0].value.double_value) == "-0.0"
+    assert span.attributes[1].value.int_value == 0
