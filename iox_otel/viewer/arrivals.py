@@ -7,14 +7,15 @@ from collections import Counter
 from hashlib import blake2b
 from typing import Any
 
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .capacity import Capacity
 from .eviction import Forgotten
 from .interned import Common
 from .segments import Segments
-from .stored import Batch, StoredSpan, service_of
-from .tags import kind_of
+from .stored import Batch, Source, StoredSpan, service_of
+from .tags import KINDS, UNSPECIFIED, kind_of
 from .terms import BatchTerms, KnownTerms, digest_of, halves_of
 
 MAX_TIME_NS = (1 << 63) - 1
@@ -45,6 +46,18 @@ _COUNT_SERVICE = """
 INSERT INTO service_of VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET spans = spans + excluded.spans
 """
+
+
+# What `StoredSpan.is_error` and `kind_of` find in the tags of a Jaeger client, by their bytes: to
+# look at each tag once more would take as long as all the rest.
+_ERRORS = frozenset(
+    KeyValue(key="error", value=value).SerializeToString()
+    for value in (AnyValue(bool_value=True), AnyValue(string_value="true"))
+)
+_KINDS = {
+    KeyValue(key="span.kind", value=AnyValue(string_value=kind)).SerializeToString(): kind
+    for kind in KINDS[1:]
+}
 
 
 class _Trace:
@@ -146,14 +159,19 @@ class Arrivals:
         operations = self._common.operation
         for stored, body, digest, trace in new:
             parent_id = stored.parent_id
-            is_error = stored.is_error
+            said = [attribute.SerializeToString() for attribute in stored.span.attributes]
+            if stored.source is Source.JAEGER:
+                is_error = not _ERRORS.isdisjoint(said)
+                kind = next((_KINDS[each] for each in said if each in _KINDS), UNSPECIFIED)
+            else:
+                is_error, kind = stored.is_error, kind_of(stored)
             trace.count(stored.span, service, is_root=not parent_id, is_error=is_error)
-            signature = terms.add(stored, trace.terms, is_error=is_error)
-            operation = operations.number(service, stored.span.name, kind_of(stored))
+            signature = terms.add(stored, said, trace.terms, is_error=is_error)
+            operation = operations.number(service, stored.span.name, kind)
             operations.count(operation)
             ids = (stored.span_id, parent_id)
-            said = (*ids, stored.source, *context, operation, body)
-            self._spans.append((trace.number, digest, *halves_of(signature), *said))
+            row = (*ids, stored.source, *context, operation, body)
+            self._spans.append((trace.number, digest, *halves_of(signature), *row))
             self._span_bytes += len(body)
 
     def write(self) -> int:

@@ -7,7 +7,7 @@ span, as its signature.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -122,15 +122,16 @@ class BatchTerms:
             (service, resource), _of_tags(service, process_tags(batch.resource))
         )
 
-    def add(self, stored: StoredSpan, terms: set[int], *, is_error: bool) -> int:
-        """Add a span's terms to *terms*; return its signature."""
+    def add(
+        self, stored: StoredSpan, said: Sequence[bytes], terms: set[int], *, is_error: bool
+    ) -> int:
+        """Add a span's terms to *terms*; return its signature. *said* are its attributes' bytes."""
         facts = self._of_facts(stored, is_error)
-        terms.update(facts.terms, self.of_process.terms)
         signature = facts.signature | self.of_process.signature
         known = self._known.attributes_of(self._service)
-        for attribute in stored.span.attributes:
-            said = attribute.SerializeToString()
-            of_one = known.get(said) or self._of_attribute(attribute, said)
+        terms.update(facts.terms, self.of_process.terms)
+        for at, text in enumerate(said):
+            of_one = known.get(text) or self._of_attribute(stored.span.attributes[at], text)
             terms.add(of_one[0][0])
             signature |= of_one[1]
         for event in stored.span.events:

@@ -20,6 +20,11 @@ REF_TYPE = "opentracing.ref_type"
 
 _U64 = (1 << 64) - 1
 _FLAGS = 0xFF
+_MAX_KNOWN = 4_096
+_MAX_KNOWN_TEXT = 64
+
+_known: dict[tuple[str, str], KeyValue] = {}
+"""Texts that were seen lately, as attributes: most are seen again and again. Never changed."""
 
 
 class Emitted(NamedTuple):
@@ -102,19 +107,29 @@ def _parent_of(span: Any, trace_id: bytes) -> bytes:
 
 
 def _attribute(tag: Any) -> KeyValue:
+    kind = tag.vType
+    if kind == STRING:
+        return _text(tag.key, tag.vStr or "")
     made = KeyValue(key=tag.key)
-    value = made.value
-    match tag.vType:
-        case kind if kind == STRING:
-            value.string_value = tag.vStr or ""
-        case kind if kind == DOUBLE:
-            value.double_value = 0.0 if tag.vDouble is None else tag.vDouble
-        case kind if kind == BOOL:
-            value.bool_value = tag.vBool or False
-        case kind if kind == LONG:
-            value.int_value = tag.vLong or 0
-        case kind if kind == BINARY:
-            value.bytes_value = tag.vBinary or b""
+    if kind == LONG:
+        made.value.int_value = tag.vLong or 0
+    elif kind == BOOL:
+        made.value.bool_value = tag.vBool or False
+    elif kind == DOUBLE:
+        made.value.double_value = 0.0 if tag.vDouble is None else tag.vDouble
+    elif kind == BINARY:
+        made.value.bytes_value = tag.vBinary or b""
+    return made
+
+
+def _text(key: str, text: str) -> KeyValue:
+    if (known := _known.get((key, text))) is not None:
+        return known
+    made = KeyValue(key=key, value=AnyValue(string_value=text))
+    if len(text) <= _MAX_KNOWN_TEXT:
+        if len(_known) >= _MAX_KNOWN:
+            _known.clear()
+        _known[key, text] = made
     return made
 
 
