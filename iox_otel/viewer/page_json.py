@@ -29,6 +29,7 @@ _TYPES = {
     "kvlist_value": "map",
 }
 _JAEGER_FLAGS = 0xFF
+_MAX_KNOWN_BYTES = 256
 
 Message = TypeVar("Message", Resource, InstrumentationScope)
 
@@ -52,9 +53,16 @@ def trace_of(spans: Sequence[StoredSpan]) -> dict[str, Any]:
     start_ns = min(stored.span.start_time_unix_nano for stored in spans)
     end_ns = max(stored.span.start_time_unix_nano + stored.duration_ns for stored in spans)
     resources, scopes = _Numbered[Resource](), _Numbered[InstrumentationScope]()
+    attributes = _Attributes()
     ordered = sorted(spans, key=lambda stored: stored.span.start_time_unix_nano)
     listed = [
-        _span(stored, start_ns, resources.number(stored.resource), scopes.number(stored.scope))
+        _span(
+            stored,
+            start_ns,
+            attributes,
+            resources.number(stored.resource),
+            scopes.number(stored.scope),
+        )
         for stored in ordered
     ]
     services = {resources.number(stored.resource): stored.service for stored in spans}
@@ -65,7 +73,7 @@ def trace_of(spans: Sequence[StoredSpan]) -> dict[str, Any]:
         "resources": [
             {
                 "service": services[number],
-                "attributes": _attributes(resource.attributes),
+                "attributes": attributes.of(resource.attributes),
                 "dropped": resource.dropped_attributes_count,
             }
             for number, resource in enumerate(resources.listed)
@@ -74,7 +82,7 @@ def trace_of(spans: Sequence[StoredSpan]) -> dict[str, Any]:
             {
                 "name": scope.name,
                 "version": scope.version,
-                "attributes": _attributes(scope.attributes),
+                "attributes": attributes.of(scope.attributes),
             }
             for scope in scopes.listed
         ],
@@ -102,7 +110,9 @@ class _Numbered(Generic[Message]):
         return number
 
 
-def _span(stored: StoredSpan, start_ns: int, resource: int, scope: int) -> dict[str, Any]:
+def _span(
+    stored: StoredSpan, start_ns: int, attributes: _Attributes, resource: int, scope: int
+) -> dict[str, Any]:
     span = stored.span
     return {
         "id": stored.span_id.hex(),
@@ -114,12 +124,12 @@ def _span(stored: StoredSpan, start_ns: int, resource: int, scope: int) -> dict[
         "start": span.start_time_unix_nano - start_ns,
         "duration": stored.duration_ns if span.end_time_unix_nano else None,
         "status": {"code": span.status.code, "message": span.status.message},
-        "attributes": _attributes(span.attributes),
+        "attributes": attributes.of(span.attributes),
         "events": [
             {
                 "time": event.time_unix_nano - start_ns,
                 "name": event.name,
-                "attributes": _attributes(event.attributes),
+                "attributes": attributes.of(event.attributes),
                 "dropped": event.dropped_attributes_count,
             }
             for event in span.events
@@ -128,7 +138,7 @@ def _span(stored: StoredSpan, start_ns: int, resource: int, scope: int) -> dict[
             {
                 "traceID": link.trace_id.rjust(16, b"\0").hex(),
                 "spanID": link.span_id.rjust(8, b"\0").hex(),
-                "attributes": _attributes(link.attributes),
+                "attributes": attributes.of(link.attributes),
                 "state": link.trace_state,
                 "flags": link.flags,
                 "dropped": link.dropped_attributes_count,
@@ -146,8 +156,23 @@ def _span(stored: StoredSpan, start_ns: int, resource: int, scope: int) -> dict[
     }
 
 
-def _attributes(attributes: Iterable[KeyValue]) -> list[list[Any]]:
-    return [[each.key, *_typed(each.value)] for each in attributes]
+class _Attributes:
+    """Gives attributes as JSON; those that are said again and again are made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, list[Any]] = {}
+
+    def of(self, attributes: Iterable[KeyValue]) -> list[list[Any]]:
+        """Return *attributes*; nobody may change what they are made of."""
+        listed = []
+        for each in attributes:
+            said = each.SerializeToString()
+            if (made := self._known.get(said)) is None:
+                made = [each.key, *_typed(each.value)]
+                if len(said) <= _MAX_KNOWN_BYTES:
+                    self._known[said] = made
+            listed.append(made)
+        return listed
 
 
 def _typed(value: AnyValue) -> tuple[str, Any]:

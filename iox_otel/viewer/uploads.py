@@ -34,7 +34,8 @@ def _documents(body: bytes) -> Iterator[Any]:
         try:
             documents = [load_json(line) for line in lines]
         except ValueError:
-            raise DecodeError(f"the file is not JSON: {whole}") from None
+            why = "it is no text" if isinstance(whole, UnicodeDecodeError) else str(whole)
+            raise DecodeError(f"the file is not JSON: {why}") from None
         yield from documents
 
 

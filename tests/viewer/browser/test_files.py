@@ -148,12 +148,12 @@ def test_what_is_no_trace_gets_one_clear_line(
     page.goto("/search")
     expect(page.get_by_role("heading", name="No traces yet")).to_be_visible()
     wrong = {
-        "a.txt": b"just text",
-        "b.json": b'{"a": 1}',
-        "c.json": b"",
-        "d.png": b"\x89PNG\r\n\xff",
+        "a.txt": (b"just text", "the file is not JSON: Expecting value"),
+        "b.json": (b'{"a": 1}', "expected Jaeger's JSON"),
+        "c.json": (b"", "the file is empty"),
+        "d.png": (b"\x89PNG\r\n\xff", "the file is not JSON: it is no text"),
     }
-    for name, content in wrong.items():
+    for name, (content, reason) in wrong.items():
         path = tmp_path / name
         path.write_bytes(content)
         page.set_input_files("input[type=file]", path)
@@ -161,7 +161,7 @@ def test_what_is_no_trace_gets_one_clear_line(
         expect(alert).to_contain_text(f"{name}: ")
         text = alert.text_content() or ""
         assert "\n" not in text
-        assert "JSON" in text
+        assert reason in text
     good = tmp_path / "good.json"
     batches = [make.batch([make.span(n, 1, name=f"n{n}")]) for n in (1, 2)]
     good.write_text(json.dumps(otlp_json.json_of(batches)))
