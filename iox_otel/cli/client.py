@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from .connection import Connection
 from .failure import one_line
 from .http_client import ApiError, HttpClient
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import httpx
 
 
@@ -34,7 +32,7 @@ class TooLargeError(ApiError):
     """The request is longer than the server takes."""
 
 
-class Client:
+class Client(HttpClient):
     """Asks the server that *connection* names. A context manager; not for several threads.
 
     Raises:
@@ -42,7 +40,7 @@ class Client:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._http = HttpClient(
+        super().__init__(
             connection.host,
             error_of=_error,
             extra="server",
@@ -51,24 +49,13 @@ class Client:
             verbose=connection.verbose,
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._http.__exit__(kind, exc, traceback)
-
     def create_database(self, name: str) -> None:
         """Make the database *name*.
 
         Raises:
             ApiError: it was not made.
         """
-        self._http.request("POST", "/api/v3/configure/database", json={"db": name})
+        self.request("POST", "/api/v3/configure/database", json={"db": name})
 
     def databases(self) -> list[str]:
         """Return the names of all databases.
@@ -76,11 +63,11 @@ class Client:
         Raises:
             ApiError: the server did not say.
         """
-        answer = self._http.request("GET", "/api/v3/configure/database", params={"format": "json"})
+        answer = self.request("GET", "/api/v3/configure/database", params={"format": "json"})
         try:
             return [str(row["iox::database"]) for row in answer.json()]
         except (ValueError, TypeError, KeyError):
-            raise ApiError(f"{self._http.name} does not answer as this server does") from None
+            raise ApiError(f"{self.name} does not answer as this server does") from None
 
     def write(self, database: str, lines: bytes, *, precision: str, accept_partial: bool) -> None:
         """Write *lines* of line protocol; when this returns, the server has them all.
@@ -95,7 +82,7 @@ class Client:
             "precision": precision,
             "accept_partial": "true" if accept_partial else "false",
         }
-        self._http.request("POST", "/api/v3/write_lp", params=params, content=lines)
+        self.request("POST", "/api/v3/write_lp", params=params, content=lines)
 
     def query(self, database: str, sql: str, *, format: str) -> Iterator[bytes]:
         """Yield the answer to *sql* as it comes.
@@ -104,7 +91,7 @@ class Client:
             ApiError: there is none, or it ends too early.
         """
         body = {"db": database, "q": sql, "format": format}
-        yield from self._http.stream("POST", "/api/v3/query_sql", json=body)
+        yield from self.stream("POST", "/api/v3/query_sql", json=body)
 
 
 def _error(response: httpx.Response) -> ApiError:

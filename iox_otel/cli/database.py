@@ -13,7 +13,7 @@ import click
 from .client import Client
 from .connection import Connection, Options, connection_options
 from .failure import Failure, printable
-from .http_client import ApiError
+from .http_client import telling
 
 if TYPE_CHECKING:
     from .write import Advance, Source
@@ -37,7 +37,7 @@ def database(ctx: click.Context, options: Options) -> None:
 @connection_options
 def create(name: str, options: Options) -> None:
     """Make the database NAME."""
-    with _connected(options) as client, _telling("Error creating database"):
+    with _connected(options) as client, telling("Error creating database"):
         client.create_database(name)
     click.echo(f"Created database {printable(name)}")
 
@@ -46,7 +46,7 @@ def create(name: str, options: Options) -> None:
 @connection_options
 def list_databases(options: Options) -> None:
     """Print the names of all databases, one a line."""
-    with _connected(options) as client, _telling("Error listing databases"):
+    with _connected(options) as client, telling("Error listing databases"):
         names = client.databases()
     for name in names:
         click.echo(printable(name))
@@ -82,7 +82,7 @@ def write(
     with open_sources(files) as sources, _connected(options) as client:
         writer = Writer(client, name, precision=precision, accept_partial=accept_partial)
         try:
-            with _progress(sources) as advance, _telling("Error writing"):
+            with _progress(sources) as advance, telling("Error writing"):
                 for source in sources:
                     for line in writer.write(source, advance):
                         click.echo(line, err=True)
@@ -113,7 +113,7 @@ def query(name: str, sql: str, format: str, options: Options) -> None:
     machine_readable = format != "pretty"
     with (
         _connected(options, trace_id_to_stderr=machine_readable) as client,
-        _telling("Error querying database"),
+        telling("Error querying database"),
     ):
         _print_stream(client.query(name, sql, format=format))
 
@@ -126,15 +126,6 @@ def _connected(options: Options, *, trace_id_to_stderr: bool = False) -> Iterato
         if connection.trace_id:
             click.echo(f"Trace ID set to {connection.trace_id}", err=trace_id_to_stderr)
         yield client
-
-
-@contextmanager
-def _telling(what: str) -> Iterator[None]:
-    """End the program with a line that begins with *what* if the server does not do it."""
-    try:
-        yield
-    except ApiError as exc:
-        raise Failure(f"{what}: {exc}") from None
 
 
 def _print_stream(pieces: Iterator[bytes]) -> None:

@@ -129,6 +129,15 @@ class HttpClient:
             raise ApiError(f"cannot reach {self.name}: {reason}", answered=False) from None
 
 
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """End the program with a line that begins with *what* if the server does not do it."""
+    try:
+        yield
+    except ApiError as exc:
+        raise Failure(f"{what}: {exc}") from None
+
+
 def check_url(given: str, source: str, example: str) -> str:
     """Return a server's URL; raises Failure if it is none, which names *source*."""
     try:

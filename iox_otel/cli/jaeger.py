@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .http_client import ApiError, HttpClient
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import httpx
 
 _US = 1_000
@@ -44,7 +42,7 @@ class Summary(NamedTuple):
     """All of them, sorted."""
 
 
-class JaegerClient:
+class JaegerClient(HttpClient):
     """Asks the Jaeger at *url*. A context manager.
 
     Args:
@@ -58,20 +56,7 @@ class JaegerClient:
 
     def __init__(self, url: str, *, token: str | None, timeout_s: float) -> None:
         headers = [("Authorization", f"Bearer {token}")] if token else []
-        self._http = HttpClient(
-            url, error_of=_error, extra="viewer", headers=headers, timeout_s=timeout_s
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._http.__exit__(kind, exc, traceback)
+        super().__init__(url, error_of=_error, extra="viewer", headers=headers, timeout_s=timeout_s)
 
     def find(self, search: Search) -> list[Summary]:
         """Return the newest traces that fit, newest first.
@@ -111,14 +96,14 @@ class JaegerClient:
             raise self._strange() from None
 
     def _data(self, path: str, params: dict[str, Any] | None = None) -> Any:
-        answer = self._http.request("GET", path, params=params)
+        answer = self.request("GET", path, params=params)
         try:
             return answer.json()["data"]
         except (ValueError, TypeError, KeyError):
             raise self._strange() from None
 
     def _strange(self) -> ApiError:
-        return ApiError(f"{self._http.name} does not answer as a Jaeger does")
+        return ApiError(f"{self.name} does not answer as a Jaeger does")
 
 
 def _summary(trace: dict[str, Any]) -> Summary:

@@ -8,7 +8,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -17,7 +16,7 @@ import click
 from iox_otel.display import escape, format_duration
 
 from .failure import Failure
-from .http_client import ApiError, check_url, shown_url
+from .http_client import check_url, shown_url, telling
 from .jaeger import JaegerClient, Search, Summary
 
 DEFAULT_URL = "http://localhost:16686"
@@ -104,7 +103,7 @@ def traces(
     """
     start_us = max(0, time.time_ns() - _since_ns(since)) // 1_000
     wanted = dict(map(_tag, tags)) | ({"error": "true"} if errors else {})
-    with _telling("Error searching for traces"), jaeger.open() as client:
+    with telling("Error searching for traces"), jaeger.open() as client:
         found = client.find(Search(service, wanted, start_us, limit))
     if as_json:
         for summary in found:
@@ -126,7 +125,7 @@ def trace(jaeger: Jaeger, trace_id: str, as_json: bool) -> None:
     """
     if not re.fullmatch("[0-9a-fA-F]{1,32}", trace_id):
         raise Failure(f"Invalid value {trace_id!r} for ID: expected up to 32 hex digits", 2)
-    with _telling("Error reading the trace"), jaeger.open() as client:
+    with telling("Error reading the trace"), jaeger.open() as client:
         found = client.trace(trace_id.lower())
     if found is None:
         raise Failure(f"There is no trace {trace_id} at {shown_url(jaeger.url)}")
@@ -221,11 +220,3 @@ def _tag(pair: str) -> tuple[str, str]:
     if not key or not equals:
         raise Failure(f"Invalid value {pair!r} for --tag: expected KEY=VALUE", 2)
     return key, value
-
-
-@contextmanager
-def _telling(what: str) -> Iterator[None]:
-    try:
-        yield
-    except ApiError as exc:
-        raise Failure(f"{what}: {exc}") from None
