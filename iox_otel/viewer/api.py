@@ -7,23 +7,20 @@ and traces come newest first.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import jaeger_json, parameters
-from .parameters import ParameterError
+from .endpoints import in_a_thread
 from .search import find
 from .store import Store
 
 NOT_FOUND = "trace not found"
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def routes(store: Store) -> list[Route]:
@@ -37,7 +34,7 @@ def routes(store: Store) -> list[Route]:
         "/traces/{trace_id}": api.trace,
         "/dependencies": api.dependencies,
     }
-    return [Route(f"/api{path}", _in_a_thread(each)) for path, each in endpoints.items()]
+    return [Route(f"/api{path}", in_a_thread(each, _refused)) for path, each in endpoints.items()]
 
 
 class _Api:
@@ -93,18 +90,6 @@ class _Api:
             else:
                 missing.append({"msg": NOT_FOUND, "traceID": jaeger_json.hex_of(trace_id)})
         return _answer(found, errors=missing or None)
-
-
-def _in_a_thread(endpoint: Callable[[Request], Response]) -> Endpoint:
-    """Return *endpoint* so that it does not hold up the event loop, nor fail on bad parameters."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await run_in_threadpool(endpoint, request)
-        except ParameterError as exc:
-            return _refused(400, str(exc))
-
-    return answer
 
 
 def _answer(data: Any, *, total: int = 0, errors: list[dict[str, str]] | None = None) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -15,11 +15,12 @@ from iox_otel_bridge.wire.errors import DecodeError
 
 from . import jaeger_json, otlp_json, page_json, page_query
 from .bodies import BodyError, read_body
+from .endpoints import in_a_thread
 from .export_html import export_html
 from .intake.accepting import Accepting
 from .live import Live
 from .outline import outline_of
-from .parameters import ParameterError, trace_id_of, trace_ids_of
+from .parameters import trace_id_of, trace_ids_of
 from .schema import StoreError
 from .search import find, rows_of
 from .store import Store
@@ -27,7 +28,6 @@ from .stored import StoredSpan
 from .uploads import read_upload
 from .writer import portions_of
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 MAX_UPLOAD_BYTES = 256 << 20
 
 _EXPORTS: dict[str, tuple[str, str, Callable[[list[StoredSpan]], str]]] = {
@@ -70,7 +70,10 @@ class PageApi:
             "/traces/{trace_id}/export": self._export,
         }
         return [
-            *(Route(f"/api/viewer{path}", _in_a_thread(each)) for path, each in endpoints.items()),
+            *(
+                Route(f"/api/viewer{path}", in_a_thread(each, _refused))
+                for path, each in endpoints.items()
+            ),
             Route("/api/viewer/upload", self._upload, methods=["POST"]),
             Route("/api/viewer/stream", self._live.answer),
         ]
@@ -139,18 +142,6 @@ class PageApi:
         for portion in portions_of(batches):  # others get their turn between them
             self._live.note(self._store.add(portion, again=ids))
         return sorted(trace_id.hex() for trace_id in ids)
-
-
-def _in_a_thread(endpoint: Callable[[Request], Response]) -> Endpoint:
-    """Return *endpoint* so that it does not hold up the event loop, nor fail on bad parameters."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await run_in_threadpool(endpoint, request)
-        except ParameterError as exc:
-            return _refused(400, str(exc))
-
-    return answer
 
 
 def _not_found() -> Response:
