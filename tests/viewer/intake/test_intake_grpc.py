@@ -15,9 +15,7 @@ from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from iox_otel import SpanContext
 from iox_otel.viewer.intake.otlp_grpc import GrpcIntake
-from iox_otel_bridge import TracingConfig
 
 Make = Any
 Receiving = Any
@@ -51,24 +49,6 @@ def test_the_official_exporter(
     )
     sent = send_with_sdk(exporter)
     assert as_request(0xABC) == encode_spans([sent])
-
-
-def test_our_exporter(receiving: Receiving) -> None:
-    """What TracingConfig sends."""
-    config = TracingConfig(
-        exporter="otlp",
-        otlp_endpoint=f"http://{receiving.intake['grpc']}",
-        otlp_protocol="grpc",
-        service_name="shop",
-    )
-    with config.build() as tracing:
-        with SpanContext.new(tracing.collector).recorder("ours") as recorder:
-            ours = recorder.span
-        assert ours is not None
-        assert tracing.force_flush(10)
-    (stored,) = receiving.wait_for(ours.ctx.trace_id)
-    assert (stored.span.name, stored.service) == ("ours", "shop")
-    assert stored.span.end_time_unix_nano == ours.end_ns
 
 
 def test_everything_is_kept(make: Make, call: Call, as_request: Any) -> None:

@@ -71,12 +71,13 @@ def test_the_official_exporter(
     assert as_request(0xABC) == encode_spans([sent])
 
 
-def test_our_exporter(receiving: Receiving) -> None:
-    """What TracingConfig sends."""
+@pytest.mark.parametrize(("protocol", "intake"), [("http/protobuf", "http"), ("grpc", "grpc")])
+def test_our_exporter(receiving: Receiving, protocol: str, intake: str) -> None:
+    """What TracingConfig sends, over gRPC as well."""
     config = TracingConfig(
         exporter="otlp",
-        otlp_endpoint=f"http://{receiving.intake['http']}",
-        otlp_protocol="http/protobuf",
+        otlp_endpoint=f"http://{receiving.intake[intake]}",
+        otlp_protocol=protocol,
         service_name="shop",
     )
     with config.build() as tracing:
@@ -86,6 +87,7 @@ def test_our_exporter(receiving: Receiving) -> None:
         assert tracing.force_flush(10)
     (stored,) = receiving.wait_for(ours.ctx.trace_id)
     assert (stored.span.name, stored.service) == ("ours", "shop")
+    assert stored.span.end_time_unix_nano == ours.end_ns
 
 
 @pytest.mark.parametrize("media_type", [PROTOBUF, JSON, "Application/JSON; charset=utf-8"])
