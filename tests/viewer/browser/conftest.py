@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from iox_otel.viewer.stored import Batch
 from peerkit.viewer import Viewer
+from tests.viewer.conftest import Receiving
 
 FLAGS = (
     "--no-sandbox",
@@ -22,6 +25,11 @@ FLAGS = (
     "--disable-sync",
 )
 DEADLINE_MS = 15_000
+OPENED = pytest.StashKey[Browser]()
+RULES = {
+    "runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa"]},
+    "resultTypes": ["violations"],  # to gather what is right, too, takes two thirds of the time
+}
 
 
 @pytest.fixture
@@ -39,18 +47,29 @@ def start_viewer() -> Iterator[Callable[..., Viewer]]:
 
 
 @pytest.fixture
-def viewer(start_viewer: Callable[..., Viewer]) -> Viewer:
-    """A viewer of its own for each test."""
-    return start_viewer()
+def viewer(receiving: Receiving) -> Receiving:
+    """A viewer of its own for each test; in this process, where it is there at once."""
+    return receiving
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A Chromium without a window.
+@pytest.fixture
+def browser(request: pytest.FixtureRequest) -> Browser:
+    """A Chromium without a window, which all tests of this folder share.
 
-    For no longer than a module: while it is there an event loop runs, in which no other test could
-    have one of its own.
+    For no longer than they run: while it is there an event loop runs, in which no other test could
+    have one of its own. Fixtures have no such scope, but a folder has an end.
     """
+    folder: pytest.Dir = request.node.getparent(pytest.Dir)
+    if (opened := folder.stash.get(OPENED, None)) is None:
+        stack = ExitStack()
+        folder.addfinalizer(stack.close)
+        folder.stash[OPENED] = opened = stack.enter_context(_chromium())
+        stack.callback(folder.stash.__delitem__, OPENED)
+    return opened
+
+
+@contextmanager
+def _chromium() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
         pytest.skip("there is no chromium here to look at the page with; make browser installs it")
@@ -61,8 +80,10 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser, viewer: Viewer) -> Iterator[Page]:
-    """A page of the browser.
+def page(
+    browser: Browser, viewer: Receiving | Viewer, start_viewer: Callable[..., Viewer]
+) -> Iterator[Page]:
+    """A page of the browser, which is closed before any viewer ends.
 
     A script that fails, or that the policy stops, and a dialog of the browser fail the test.
     """
@@ -81,6 +102,18 @@ def page(browser: Browser, viewer: Viewer) -> Iterator[Page]:
     yield opened
     context.close()
     assert faults == []
+
+
+@pytest.fixture
+def violations(page: Page) -> Callable[[], list[str]]:
+    """Return what of the page, as it is shown, breaks the rules of WCAG's level AA."""
+    axe = Axe()
+
+    def find() -> list[str]:
+        found = axe.run(page, options=RULES).response["violations"]
+        return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+    return find
 
 
 MARKUP = (

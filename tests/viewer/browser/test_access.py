@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa"]}}
 LOOKS = {
     "results": ("/search?errors=", "tbody tr"),
     "nothing fits": ("/search?service=gone&lookback=1h", ".chips"),
@@ -24,28 +22,13 @@ LOOKS = {
 }
 
 
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
-
-
-def violations(page: Page) -> list[str]:
-    """Return what of the page breaks the rules."""
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_view_keeps_to_wcag(
-    page: Page, viewer: Served, make: Make, scheme: Literal["light", "dark"]
+    page: Page,
+    viewer: Receiving,
+    make: Make,
+    violations: Callable[[], list[str]],
+    scheme: Literal["light", "dark"],
 ) -> None:
     """Contrast, names, roles and order, in the colours that the system asks for."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -53,7 +36,7 @@ def test_every_view_keeps_to_wcag(
     expect(page.get_by_role("heading", name="No traces yet")).to_be_visible()
     is_dark = "getComputedStyle(document.body).backgroundColor === 'rgb(20, 23, 28)'"
     assert page.evaluate(is_dark) is (scheme == "dark")
-    wrong = {"empty": violations(page)}
+    wrong = {"empty": violations()}
     for trace, ms in ((1, 100), (2, 200)):
         spans = [
             make.span(trace, 1, name=f"GET /{trace}", ms=ms),
@@ -65,8 +48,8 @@ def test_every_view_keeps_to_wcag(
         page.goto(address)
         expect(page.locator(shown).first).to_be_visible()
         expect(page.locator("[aria-busy]")).to_have_count(0)
-        wrong[look] = violations(page)
+        wrong[look] = violations()
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_be_visible()
-    wrong["help"] = violations(page)
+    wrong["help"] = violations()
     assert {look: each for look, each in wrong.items() if each} == {}

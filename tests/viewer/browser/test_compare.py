@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 COMPARE = f"/compare?a={1:032x}&b={2:032x}"
 
 
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
-
-
-def add_two(viewer: Served, make: Make, root: str = "GET /cart") -> None:
+def add_two(viewer: Receiving, make: Make, root: str = "GET /cart") -> None:
     """Keep two traces that differ in most ways; the second one's root is called *root*."""
     a = [
         make.span(1, 1, name="GET /cart", ms=100),
@@ -51,19 +35,21 @@ def rows(page: Page) -> list[str]:
     return list(page.locator(".merged tbody tr").evaluate_all(script))
 
 
-def test_spans_at_the_same_place_stand_side_by_side(page: Page, viewer: Served, make: Make) -> None:
+def test_spans_at_the_same_place_stand_side_by_side(
+    page: Page, viewer: Receiving, make: Make
+) -> None:
     """How many, how long, what only one has; alike places can be left out, and stay so."""
     add_two(viewer, make)
     page.goto(COMPARE)
     expect(page.locator(".merged tbody tr")).to_have_count(5)
     assert rows(page) == [
         "|shop GET /cart|1|1|+100 ms +100%",
-        "-≠more or fewer spans|shop load|2 1 err|1|+20.0 ms +100%",
+        "-≠more or fewer errors|shop load|2 1 err|1|+20.0 ms +100%",
         "-−only in A|shop only a|1|–|",
         "-|shop same|1|1|0 ns +0%",
         "--+only in B|shop only b|–|1|",
     ]
-    said = "2 places alike, 1 with more or fewer spans, 1 only in A, 1 only in B"
+    said = "2 places alike, 1 with more or fewer errors, 1 only in A, 1 only in B"
     expect(page.locator(".compare-bar")).to_contain_text(said)
     expect(page.get_by_label("Trace A", exact=True)).to_contain_text(
         "100 ms · 5 spans · 1 error · 2023-11-1"
@@ -82,7 +68,7 @@ def test_spans_at_the_same_place_stand_side_by_side(page: Page, viewer: Served, 
 
 
 def test_roots_of_other_names_are_compared_all_the_same(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Both names are shown, and what is below them is put together."""
     add_two(viewer, make, "GET /checkout")
@@ -101,7 +87,7 @@ def test_roots_of_other_names_are_compared_all_the_same(
     assert rows(page)[0].startswith("|shop GET /cart|1|1|"), "equal names belong together first"
 
 
-def test_differences_alone_are_shown_on_request(page: Page, viewer: Served, make: Make) -> None:
+def test_differences_alone_are_shown_on_request(page: Page, viewer: Receiving, make: Make) -> None:
     """The address keeps that; of two equal traces it says that they are."""
     spans = [make.span(trace, n, parent=n - 1, name=f"s{n}") for trace in (1, 2) for n in (1, 2)]
     viewer.add(make.batch(spans))
@@ -119,7 +105,7 @@ def test_differences_alone_are_shown_on_request(page: Page, viewer: Served, make
 
 
 def test_ids_are_taken_as_they_are_written_elsewhere(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Short ones and whole headers; what is no id is said."""
     add_two(viewer, make)
@@ -134,7 +120,7 @@ def test_ids_are_taken_as_they_are_written_elsewhere(
     expect(page.locator(".merged tbody tr")).to_have_count(5)
 
 
-def test_what_is_folded_is_in_the_address(page: Page, viewer: Served, make: Make) -> None:
+def test_what_is_folded_is_in_the_address(page: Page, viewer: Receiving, make: Make) -> None:
     """By its places in the tree, or all of it; a reload shows the same, other traces all."""
     add_two(viewer, make)
     page.goto(COMPARE)
@@ -166,7 +152,7 @@ def test_what_is_folded_is_in_the_address(page: Page, viewer: Served, make: Make
 
 
 def test_more_folded_places_than_an_address_takes_stay_folded(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """The address leaves them out, and they stay while the page is there."""
     for trace in (1, 2):

@@ -7,7 +7,6 @@ import math
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Browser, Page, expect
@@ -17,26 +16,10 @@ from iox_otel import SpanContext
 from iox_otel.viewer import otlp_json
 from iox_otel.viewer.stored import Batch
 from iox_otel_bridge.wire import jaeger
+from peerkit.viewer import Viewer
+from tests.viewer.conftest import Make, Receiving
 
 TRACE = 0xABCDEF0123456789
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    url: str
-    intake: dict[str, str]
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    START_NS: int
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def everything(make: Make, trace: int) -> Batch:
@@ -67,7 +50,7 @@ def everything(make: Make, trace: int) -> Batch:
     return make.batch([span, make.span(trace, 2, parent=1, name="below", at_ms=1)])
 
 
-def send_by_jaeger(viewer: Served, make: Make) -> None:
+def send_by_jaeger(viewer: Receiving, make: Make) -> None:
     """Send a span of the trace as a Jaeger client does, over UDP."""
     context = SpanContext(trace_id=TRACE, span_id=3, parent_span_id=1, links=[(7, 8)])
     span = NativeSpan("by Jaeger", context, start_ns=make.START_NS + 2_000_000)
@@ -109,8 +92,8 @@ def drop(page: Page, path: Path) -> None:
 
 def test_a_trace_goes_from_viewer_to_viewer_unchanged(
     page: Page,
-    viewer: Served,
-    start_viewer: Callable[..., Served],
+    viewer: Receiving,
+    start_viewer: Callable[..., Viewer],
     make: Make,
     tmp_path: Path,
 ) -> None:
@@ -140,7 +123,7 @@ def test_a_trace_goes_from_viewer_to_viewer_unchanged(
 
 
 def test_what_is_no_trace_gets_one_clear_line(
-    browser: Browser, viewer: Served, make: Make, tmp_path: Path
+    browser: Browser, viewer: Receiving, make: Make, tmp_path: Path
 ) -> None:
     """With the file's name; the traces of the other files are taken all the same."""
     context = browser.new_context(base_url=viewer.url)  # refused files are errors in its console

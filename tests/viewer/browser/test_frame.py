@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
 from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 ID = 0xABC
 
 
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
-
-
 def test_a_trace_is_opened_by_its_id_however_it_was_copied(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Bare, short, or in a header's value; what is none is said, and stays to be mended."""
     viewer.add(make.batch([make.span(ID, 1, name="mine")]))
@@ -47,7 +32,7 @@ def test_a_trace_is_opened_by_its_id_however_it_was_copied(
     expect(field).to_have_value("no id")
 
 
-def test_views_are_reached_by_links_and_back(page: Page, viewer: Served, make: Make) -> None:
+def test_views_are_reached_by_links_and_back(page: Page, viewer: Receiving, make: Make) -> None:
     """Without loading the page anew; the header says which one is shown."""
     viewer.add(make.batch([make.span(1, 1)]))
     page.goto("/")
@@ -86,7 +71,7 @@ def test_the_help_lists_the_keys_of_the_view(page: Page) -> None:
 
 
 def test_no_text_of_a_span_is_markup(
-    page: Page, viewer: Served, hostile_batches: list[Batch]
+    page: Page, viewer: Receiving, hostile_batches: list[Batch]
 ) -> None:
     """In lists, choices, tips, comparison, graph and conditions; nor does any break the layout."""
     viewer.add(*hostile_batches)

@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
-from iox_otel.viewer.stored import Batch
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
+from tests.viewer.conftest import Make, Receiving
 
 
 def node(page: Page, name: str) -> tuple[float, float]:
@@ -32,7 +16,7 @@ def node(page: Page, name: str) -> tuple[float, float]:
 
 
 def test_services_and_their_calls_are_drawn_and_listed(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Callers left of what they call, circles too; numbers on the calls; links to the traces."""
     page.goto("/graph")

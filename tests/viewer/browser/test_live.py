@@ -5,38 +5,27 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import httpx
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Browser, Page, expect
 
 from iox_otel.viewer.stored import Batch
+from peerkit.viewer import Viewer
+from tests.viewer.conftest import Make
 
 WITHIN_MS = 1_000
 DEADLINE_MS = 15_000
 
 
-class Served(Protocol):
-    """Keeps spans."""
-
-    url: str
-    intake: dict[str, str]
-
-    def add(self, *batches: Batch) -> None: ...
-    def end(self) -> None: ...
+@pytest.fixture
+def viewer(start_viewer: Callable[..., Viewer]) -> Viewer:
+    """A process: what is within a second must be so where nothing else takes its turns."""
+    return start_viewer()
 
 
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
-
-
-def send(viewer: Served, batch: Batch) -> None:
+def send(viewer: Viewer, batch: Batch) -> None:
     """Send spans of now as an SDK does."""
     request = ExportTraceServiceRequest()
     of_scope = request.resource_spans.add(resource=batch.resource).scope_spans.add()
@@ -58,7 +47,7 @@ def is_live(page: Page) -> None:
 
 @pytest.mark.parametrize("search", ["", "tags=user%3Da&minDuration=1ms&lookback=5m"])
 def test_a_trace_is_shown_within_a_second(
-    page: Page, viewer: Served, make: Make, search: str
+    page: Page, viewer: Viewer, make: Make, search: str
 ) -> None:
     """In place of what to do next, and in a search that only the server can judge, too."""
     page.goto(f"/search?{search}")
@@ -80,7 +69,7 @@ def test_a_trace_is_shown_within_a_second(
 
 
 def test_a_list_that_is_paused_stands_still_and_counts(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Viewer, make: Make
 ) -> None:
     """What came meanwhile is counted, and shown when it goes on; by the key or the button."""
     viewer.add(make.batch([make.span(1, 1, name="old")]))
@@ -99,7 +88,7 @@ def test_a_list_that_is_paused_stands_still_and_counts(
 
 
 def test_a_row_that_is_walked_to_stays_so_while_others_come(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Viewer, make: Make
 ) -> None:
     """News move neither the focus nor what is chosen."""
     viewer.add(make.batch([make.span(1, 1, name="mine"), make.span(2, 1, name="not", at_ms=-5)]))
@@ -130,7 +119,7 @@ def tolerant(browser: Browser) -> Iterator[Page]:
 
 
 def test_the_page_goes_on_when_the_viewer_is_there_again(
-    tolerant: Page, start_viewer: Callable[..., Served], make: Make
+    tolerant: Page, start_viewer: Callable[..., Viewer], make: Make
 ) -> None:
     """Meanwhile it says so and keeps what it shows; then it shows what it missed, and is live."""
     page, first = tolerant, start_viewer()
@@ -152,7 +141,7 @@ def test_the_page_goes_on_when_the_viewer_is_there_again(
     expect(page.locator("a.root")).to_have_text(["after", "between"], timeout=WITHIN_MS)
 
 
-def test_a_stream_that_breaks_is_begun_again(tolerant: Page, viewer: Served, make: Make) -> None:
+def test_a_stream_that_breaks_is_begun_again(tolerant: Page, viewer: Viewer, make: Make) -> None:
     """So it is while a proxy in between says that the viewer is away."""
     page = tolerant
     broken: list[str] = []
@@ -171,7 +160,7 @@ def test_a_stream_that_breaks_is_begun_again(tolerant: Page, viewer: Served, mak
 
 
 def test_a_viewer_with_a_token_is_opened_by_its_address_once(
-    tolerant: Page, start_viewer: Callable[..., Served], make: Make
+    tolerant: Page, start_viewer: Callable[..., Viewer], make: Make
 ) -> None:
     """The token leaves the address and lasts; news and uploads come through; without it none do."""
     page, viewer = tolerant, start_viewer("--token", "s3cret")

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Protocol
 
 import httpx
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
 from iox_otel import Span as NativeSpan
 from iox_otel import SpanContext
-from iox_otel.viewer.stored import Batch
 from iox_otel_bridge.wire import jaeger
+from peerkit.viewer import Viewer
+from tests.viewer.conftest import Make, Receiving
 
 MARKUP = "<img src=x onerror=alert(1)>"
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    url: str
-    intake: dict[str, str]
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    START_NS: int
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def datagram(make: Make, number: int, *lost: int) -> bytes:
@@ -45,7 +26,7 @@ def datagram(make: Make, number: int, *lost: int) -> bytes:
     return jaeger.encode_batch(process, jaeger.encode_span(span), 1, seq_no=number, stats=stats)
 
 
-def send(viewer: Served, *datagrams: bytes) -> None:
+def send(viewer: Receiving, *datagrams: bytes) -> None:
     """Send them to the viewer."""
     host, port = viewer.intake["udp"].rsplit(":", 1)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
@@ -54,7 +35,7 @@ def send(viewer: Served, *datagrams: bytes) -> None:
 
 
 def test_the_banner_says_what_was_lost_where_and_why(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Dropped by processes, missing on the way, refused here; it goes away until more is lost."""
     page.goto("/search")
@@ -70,7 +51,7 @@ def test_the_banner_says_what_was_lost_where_and_why(
         f"5 spans{MARKUP} (c-1)its queue was full: it records faster than it sends"
     )
     expect(rows.nth(1)).to_have_text(f"2 spans{MARKUP} (c-1)sending failed")
-    expect(rows.nth(2)).to_contain_text("2 datagramson the way")
+    expect(rows.nth(2)).to_contain_text(f"2 datagrams{MARKUP} (c-1)lost on the way")
     send(viewer, b"nonsense")
     url, headers = f"http://{viewer.intake['http']}/v1/traces", {"Content-Type": "application/json"}
     assert httpx.post(url, content=b"{", headers=headers).status_code == 400
@@ -87,7 +68,7 @@ def test_the_banner_says_what_was_lost_where_and_why(
 
 
 def test_what_is_kept_of_what_came_is_said(
-    page: Page, start_viewer: Callable[..., Served], make: Make
+    page: Page, start_viewer: Callable[..., Viewer], make: Make
 ) -> None:
     """Of the oldest, that they made room; of a trace that alone is too large, what was cut."""
     viewer = start_viewer("--max-spans", "100")

@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 MANY = 5_000
 
 
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
-
-
-def add_three(viewer: Served, make: Make) -> None:
+def add_three(viewer: Receiving, make: Make) -> None:
     """Keep three traces; the newest first in every other way than by start is another one."""
     spans = [
         make.span(1, 1, name="GET /a", at_ms=0, ms=300),
@@ -41,7 +26,7 @@ def names(page: Page) -> list[str]:
     return page.locator("a.root").all_text_contents()
 
 
-def test_a_row_tells_what_a_trace_is(page: Page, viewer: Served, make: Make) -> None:
+def test_a_row_tells_what_a_trace_is(page: Page, viewer: Receiving, make: Make) -> None:
     """Service, root, duration, counts of spans and errors, services and start; newest first."""
     add_three(viewer, make)
     page.goto("/search")
@@ -60,7 +45,7 @@ def test_a_row_tells_what_a_trace_is(page: Page, viewer: Served, make: Make) -> 
 
 
 def test_the_list_is_sorted_by_what_is_pressed_and_stays_so(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """By every column, turned round by a second press, after a reload and after going back, too."""
     add_three(viewer, make)
@@ -82,7 +67,9 @@ def test_the_list_is_sorted_by_what_is_pressed_and_stays_so(
     expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Duration")
 
 
-def test_dots_open_traces_and_a_drag_chooses_a_time(page: Page, viewer: Served, make: Make) -> None:
+def test_dots_open_traces_and_a_drag_chooses_a_time(
+    page: Page, viewer: Receiving, make: Make
+) -> None:
     """A dot tells what it is and leads there; a drag over the diagram is a range of time."""
     add_three(viewer, make)
     page.goto("/search")
@@ -113,7 +100,9 @@ def test_dots_open_traces_and_a_drag_chooses_a_time(page: Page, viewer: Served, 
     page.wait_for_url("**/trace/*2")
 
 
-def test_keys_go_through_the_list_open_and_compare(page: Page, viewer: Served, make: Make) -> None:
+def test_keys_go_through_the_list_open_and_compare(
+    page: Page, viewer: Receiving, make: Make
+) -> None:
     """All of a search can be done without a mouse."""
     add_three(viewer, make)
     page.goto("/search")
@@ -142,7 +131,7 @@ def test_keys_go_through_the_list_open_and_compare(page: Page, viewer: Served, m
     page.wait_for_url("**/trace/*")
 
 
-def test_two_chosen_traces_are_compared(page: Page, viewer: Served, make: Make) -> None:
+def test_two_chosen_traces_are_compared(page: Page, viewer: Receiving, make: Make) -> None:
     """Of three that are chosen the last two count."""
     add_three(viewer, make)
     page.goto("/search")
@@ -155,7 +144,7 @@ def test_two_chosen_traces_are_compared(page: Page, viewer: Served, make: Make) 
     page.wait_for_url(f"**/compare?a={2:032x}&b={3:032x}")
 
 
-def test_thousands_of_results_are_at_hand(page: Page, viewer: Served, make: Make) -> None:
+def test_thousands_of_results_are_at_hand(page: Page, viewer: Receiving, make: Make) -> None:
     """Few rows are in the document; the others come as they are scrolled or walked to."""
     spans = [make.span(n, 1, name=f"GET /{n}", at_ms=n, ms=1 + n % 100) for n in range(1, MANY + 2)]
     viewer.add(make.batch(spans))

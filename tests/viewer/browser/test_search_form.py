@@ -7,34 +7,17 @@ import re
 import shlex
 import subprocess
 import sys
-from typing import Protocol
 
 import pytest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 TIMEOUT_S = 30
 
 
-class Served(Protocol):
-    """Keeps spans."""
-
-    intake: dict[str, str]
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
-
-
 @pytest.fixture
-def filled(page: Page, viewer: Served, make: Make) -> Page:
+def filled(page: Page, viewer: Receiving, make: Make) -> Page:
     """A page, and traces: `fast` of the shop, `slow` of the bank, `failed` of both."""
     shop = [
         make.span(1, 1, name="fast", at_ms=0, ms=2, user="a b"),
@@ -164,7 +147,7 @@ def test_conditions_that_nothing_fits_can_be_taken_away(filled: Page) -> None:
     assert "tags=user%3Dc&" in f"{page.url}&"
 
 
-def test_an_empty_viewer_says_what_to_do_and_it_works(page: Page, viewer: Served) -> None:
+def test_an_empty_viewer_says_what_to_do_and_it_works(page: Page, viewer: Receiving) -> None:
     """The commands name the ports listened on; the first, run in a shell, makes a trace."""
     page.goto("/search")
     expect(page.get_by_role("heading", name="No traces yet")).to_be_visible()

@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 TRACE = f"/trace/{1:032x}"
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def tree(page: Page) -> list[str]:
@@ -42,7 +26,7 @@ def bar(page: Page, name: str) -> tuple[float, float]:
 
 
 def test_spans_hang_below_their_parents_whatever_order_they_came_in(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Children come after their parent, by start."""
     viewer.add(make.batch([make.span(1, 3, parent=2, name="leaf", at_ms=3)], "db"))
@@ -54,7 +38,7 @@ def test_spans_hang_below_their_parents_whatever_order_they_came_in(
     assert tree(page) == ["root", "-first", "--leaf", "-second"]
 
 
-def test_bars_are_to_scale(page: Page, viewer: Served, make: Make) -> None:
+def test_bars_are_to_scale(page: Page, viewer: Receiving, make: Make) -> None:
     """A bar begins and ends where its span did."""
     spans = [
         make.span(1, 1, name="root", ms=100),
@@ -68,7 +52,7 @@ def test_bars_are_to_scale(page: Page, viewer: Served, make: Make) -> None:
 
 
 def test_what_cannot_be_true_is_shown_as_it_came_and_said(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Orphans, cycles, doubled ids, clocks that differ and spans without an end are marked."""
     endless = make.span(1, 8, parent=1, name="endless", at_ms=40)
@@ -102,7 +86,7 @@ def test_what_cannot_be_true_is_shown_as_it_came_and_said(
 
 
 def test_the_critical_path_is_what_the_end_waited_for(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """The child that ended last is on the path, one that ran beside it is not."""
     spans = [
@@ -117,7 +101,7 @@ def test_the_critical_path_is_what_the_end_waited_for(
     expect(page.locator(".row", has_text="beside").locator(path)).to_have_attribute("d", "")
 
 
-def test_a_row_folds_and_so_do_all_and_one_level(page: Page, viewer: Served, make: Make) -> None:
+def test_a_row_folds_and_so_do_all_and_one_level(page: Page, viewer: Receiving, make: Make) -> None:
     """Folding takes what is below out of the tree."""
     spans = [make.span(1, n, parent=n - 1, name=f"level {n}", ms=50 - n) for n in range(1, 6)]
     viewer.add(make.batch(spans))
@@ -136,7 +120,7 @@ def test_a_row_folds_and_so_do_all_and_one_level(page: Page, viewer: Served, mak
 
 
 def test_a_drag_over_the_minimap_zooms_and_the_address_keeps_it(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """The zoom is there after a reload; a double click shows all again."""
     spans = [make.span(1, 1, name="root", ms=100), make.span(1, 2, parent=1, at_ms=40, ms=20)]
@@ -159,7 +143,7 @@ def test_a_drag_over_the_minimap_zooms_and_the_address_keeps_it(
 
 
 def test_ten_thousand_spans_have_few_rows_in_the_document(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Only what is in sight is drawn, at both ends of the tree."""
     count = 10_000
@@ -182,7 +166,7 @@ def test_ten_thousand_spans_have_few_rows_in_the_document(
 
 
 def test_a_thousand_levels_stay_within_the_column_of_names(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Beyond some levels a number says how deep a span is."""
     levels = range(1, 1001)
@@ -199,7 +183,7 @@ def test_a_thousand_levels_stay_within_the_column_of_names(
 
 
 def test_more_spans_of_the_trace_are_shown_when_asked_for(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """A span that comes late is offered, and nothing moves until then."""
     viewer.add(make.batch([make.span(1, 2, parent=1, name="child", at_ms=1)]))
@@ -211,7 +195,7 @@ def test_more_spans_of_the_trace_are_shown_when_asked_for(
     assert tree(page) == ["root", "-child"]
 
 
-def test_the_table_has_figures_of_each_operation(page: Page, viewer: Served, make: Make) -> None:
+def test_the_table_has_figures_of_each_operation(page: Page, viewer: Receiving, make: Make) -> None:
     """Count, percentiles, self time and errors; a row leads to its spans."""
     spans = [make.span(1, 1, name="root", ms=100)]
     for n in range(1, 21):
@@ -229,7 +213,9 @@ def test_the_table_has_figures_of_each_operation(page: Page, viewer: Served, mak
     page.wait_for_url("**q=step**")
 
 
-def test_the_flame_graph_is_as_wide_as_self_times(page: Page, viewer: Served, make: Make) -> None:
+def test_the_flame_graph_is_as_wide_as_self_times(
+    page: Page, viewer: Receiving, make: Make
+) -> None:
     """Equal paths are one box, a press on which enlarges it."""
     spans = [make.span(1, 1, name="root", ms=100)]
     spans += [make.span(1, n, parent=1, name="step", at_ms=10 * n, ms=10) for n in (2, 4)]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Callable
+from typing import Literal
 
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
 from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa"]}}
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 TRACE = f"/trace/{1:032x}"
 LOOKS: dict[str, tuple[str, str, str]] = {
@@ -21,21 +20,6 @@ LOOKS: dict[str, tuple[str, str, str]] = {
     "flame": ("?view=flame", ".flame-box", ""),
     "help": ("", ".row", "?"),
 }
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    url: str
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def batches(make: Make) -> list[Batch]:
@@ -65,14 +49,9 @@ def batches(make: Make) -> list[Batch]:
     return [first, early, *coloured]
 
 
-def violations(page: Page, scheme: Literal["light", "dark"]) -> list[str]:
-    """Return what of the page breaks the rules in these colours."""
-    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
-
-
-def test_a_trace_keeps_to_wcag(page: Page, viewer: Served, make: Make) -> None:
+def test_a_trace_keeps_to_wcag(
+    page: Page, viewer: Receiving, make: Make, violations: Callable[[], list[str]]
+) -> None:
     """Contrast, names, roles and order, in the colours that the system asks for."""
     viewer.add(*batches(make))
     wrong = {}
@@ -84,11 +63,12 @@ def test_a_trace_keeps_to_wcag(page: Page, viewer: Served, make: Make) -> None:
         if look == "table":
             page.locator(".menu summary").click()
         for scheme in SCHEMES:
-            wrong[f"{look}, {scheme}"] = violations(page, scheme)
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            wrong[f"{look}, {scheme}"] = violations()
     assert {look: each for look, each in wrong.items() if each} == {}
 
 
-def test_colours_follow_the_system(page: Page, viewer: Served, make: Make) -> None:
+def test_colours_follow_the_system(page: Page, viewer: Receiving, make: Make) -> None:
     """Ground, texts and bars are others in the dark, without a reload."""
     viewer.add(make.batch([make.span(1, 1, name="root", error=True)]))
     page.goto(TRACE)

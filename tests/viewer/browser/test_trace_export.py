@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
 from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 TRACE_ID = f"{1:032x}"
 TRACE = f"/trace/{TRACE_ID}"
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def batches(make: Make) -> list[Batch]:
@@ -51,7 +37,7 @@ def saved(page: Page, tmp_path: Path) -> Path:
 
 
 def test_the_file_works_without_a_server(
-    page: Page, viewer: Served, make: Make, tmp_path: Path
+    page: Page, viewer: Receiving, make: Make, tmp_path: Path
 ) -> None:
     """Tree, details, find, table, keys, links and the address; no request leaves it."""
     viewer.add(*batches(make))
@@ -90,7 +76,7 @@ def test_the_file_works_without_a_server(
 
 
 def test_the_file_runs_nothing_that_is_written_into_it(
-    page: Page, viewer: Served, make: Make, tmp_path: Path
+    page: Page, viewer: Receiving, make: Make, tmp_path: Path
 ) -> None:
     """Its policy allows its own script by hash; another one, or an image, is not loaded."""
     viewer.add(*batches(make))
@@ -109,7 +95,7 @@ def test_the_file_runs_nothing_that_is_written_into_it(
         assert [text for text in said if stopped in text and "Policy" in text], (stopped, said)
 
 
-def test_links_and_text_are_copied(page: Page, viewer: Served, make: Make) -> None:
+def test_links_and_text_are_copied(page: Page, viewer: Receiving, make: Make) -> None:
     """The tree for an issue report; a link that opens the same span again."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     viewer.add(*batches(make))

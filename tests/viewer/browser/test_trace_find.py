@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Locator, Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 TRACE = f"/trace/{1:032x}"
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def selected(page: Page) -> Locator:
@@ -35,7 +19,7 @@ def names(page: Page) -> Locator:
     return page.locator(".row-operation:not(h1 *)")
 
 
-def test_texts_of_all_kinds_are_found(page: Page, viewer: Served, make: Make) -> None:
+def test_texts_of_all_kinds_are_found(page: Page, viewer: Receiving, make: Make) -> None:
     """Names, services, keys, values, events, links, errors' texts and ids; case is no matter."""
     span = make.span(1, 2, parent=1, name="Load Cart", at_ms=1, statement="SELECT 1", retries=42)
     span.status.message = "declined"
@@ -62,7 +46,7 @@ def test_texts_of_all_kinds_are_found(page: Page, viewer: Served, make: Make) ->
 
 
 def test_matches_are_gone_through_and_can_stand_alone(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Next and previous go around the end; what a match hangs from stays, in a fainter look."""
     spans = [make.span(1, 1, name="root", ms=100)]
@@ -88,7 +72,7 @@ def test_matches_are_gone_through_and_can_stand_alone(
 
 
 def test_short_spans_are_hidden_and_errors_gone_through(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """A short parent of a long span stays; an error in a collapsed part is opened."""
     spans = [
@@ -117,7 +101,7 @@ def test_short_spans_are_hidden_and_errors_gone_through(
     expect(selected(page)).to_have_text("long")
 
 
-def test_the_address_has_all_that_is_shown(page: Page, viewer: Served, make: Make) -> None:
+def test_the_address_has_all_that_is_shown(page: Page, viewer: Receiving, make: Make) -> None:
     """A reload, a copied link and going back show the same again."""
     spans = [make.span(1, 1, name="root", ms=100)]
     spans += [make.span(1, n, parent=1, name=f"step {n}", at_ms=n, ms=n) for n in range(2, 9)]

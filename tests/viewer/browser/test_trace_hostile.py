@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from playwright.sync_api import Page, expect
 
 from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Receiving
 
 TRACE_ID = f"{0xBAD:032x}"
 SPANS = 21
 CREATED = (
     "#main :is(img, iframe, script, style, b, [onerror], [onload], [srcdoc], a:not([href*=':/']))"
 )
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
 
 
 def expect_only_text(page: Page) -> None:
@@ -45,7 +39,7 @@ def expect_details_of_every_span(page: Page) -> None:
 
 
 def test_no_text_of_a_span_becomes_more_than_text(
-    page: Page, viewer: Served, hostile_batches: list[Batch]
+    page: Page, viewer: Receiving, hostile_batches: list[Batch]
 ) -> None:
     """Markup, control characters and long texts are shown as they are, in every view."""
     viewer.add(*hostile_batches)
@@ -68,7 +62,7 @@ def test_no_text_of_a_span_becomes_more_than_text(
 
 
 def test_the_texts_stay_texts_in_what_is_taken_away(
-    page: Page, viewer: Served, hostile_batches: list[Batch], tmp_path: Path
+    page: Page, viewer: Receiving, hostile_batches: list[Batch], tmp_path: Path
 ) -> None:
     """The file, opened without a server, and the copied tree have a line for each span."""
     viewer.add(*hostile_batches)

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Locator, Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 TRACE = f"/trace/{1:032x}"
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def spans(make: Make) -> list[Span]:
@@ -49,7 +34,7 @@ def details(page: Page) -> Locator:
     return page.get_by_role("complementary", name="Details of the span")
 
 
-def test_keys_go_through_the_tree(page: Page, viewer: Served, make: Make) -> None:
+def test_keys_go_through_the_tree(page: Page, viewer: Receiving, make: Make) -> None:
     """Up, down, in, out, to errors and matches; the focus stays on the grid and can be seen."""
     viewer.add(make.batch(spans(make)))
     page.goto(TRACE)
@@ -82,7 +67,7 @@ def test_keys_go_through_the_tree(page: Page, viewer: Served, make: Make) -> Non
 
 
 def test_enter_opens_the_details_and_escape_goes_back_step_by_step(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Details, then what was looked for, then the zoom; menu and help close by themselves."""
     viewer.add(make.batch(spans(make)))
@@ -121,7 +106,7 @@ def test_enter_opens_the_details_and_escape_goes_back_step_by_step(
     assert "zoom=" in page.url
 
 
-def test_widths_and_the_flame_graph_work_by_keys(page: Page, viewer: Served, make: Make) -> None:
+def test_widths_and_the_flame_graph_work_by_keys(page: Page, viewer: Receiving, make: Make) -> None:
     """The borders move by arrows; boxes are pressed and left."""
     viewer.add(make.batch(spans(make)))
     page.goto(f"{TRACE}?span={2:016x}")

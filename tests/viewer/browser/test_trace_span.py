@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Locator, Page, expect
 
-from iox_otel.viewer.stored import Batch, Source
+from iox_otel.viewer.stored import Source
+from tests.viewer.conftest import Make, Receiving
 
 TRACE = f"/trace/{1:032x}"
 MS = 1_000_000
@@ -18,21 +18,6 @@ STACK = """Traceback (most recent call last):
   File "/lib/python3/site-packages/bank/client.py", line 3, in ask
 Declined: no money
 """
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(
-        self, spans: list[Span], service: str = ..., source: Source = ..., **tags: str
-    ) -> Batch: ...
 
 
 def row(page: Page, name: str) -> Locator:
@@ -59,7 +44,7 @@ def pieces(bar: Locator) -> list[tuple[int, int]]:
 
 
 def test_a_bar_says_service_self_time_events_and_error(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """A colour per service, dark where no child ran, a tick per event, a red edge for an error."""
     root = make.span(1, 1, name="root", ms=100)
@@ -91,7 +76,7 @@ def test_a_bar_says_service_self_time_events_and_error(
 
 
 def test_the_details_have_all_that_is_known_of_a_span(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """Times, tags with their types, process, scope, events and the exception's stack."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -153,7 +138,7 @@ def test_the_details_have_all_that_is_known_of_a_span(
         assert page.evaluate("navigator.clipboard.readText()") == text
 
 
-def test_links_and_parents_lead_to_other_spans(page: Page, viewer: Served, make: Make) -> None:
+def test_links_and_parents_lead_to_other_spans(page: Page, viewer: Receiving, make: Make) -> None:
     """Within the trace, to another trace and back."""
     span = make.span(1, 2, parent=1, name="consume", at_ms=5)
     for trace, number in ((1, 3), (2, 8)):
@@ -178,10 +163,11 @@ def test_links_and_parents_lead_to_other_spans(page: Page, viewer: Served, make:
 
 
 def test_thousands_of_events_and_tags_do_not_stop_the_page(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """So many at a time; the bar stays in sight below its ticks."""
-    span = make.span(1, 1, name="busy", ms=5000, **{f"tag.{n}": n for n in range(1000)})
+    tags: dict[str, Any] = {f"tag.{n}": n for n in range(1000)}
+    span = make.span(1, 1, name="busy", ms=5000, **tags)
     for n in range(5000):
         span.events.add(name=f"event {n}", time_unix_nano=span.start_time_unix_nano + n * MS)
     viewer.add(make.batch([span]))
@@ -194,7 +180,7 @@ def test_thousands_of_events_and_tags_do_not_stop_the_page(
     assert row(page, "busy").evaluate(high) < 6, "the ticks hide the bar"
 
 
-def test_flags_and_what_links_carry_are_shown(page: Page, viewer: Served, make: Make) -> None:
+def test_flags_and_what_links_carry_are_shown(page: Page, viewer: Receiving, make: Make) -> None:
     """Trace states, flags and dropped counts; of a span without them there is nothing."""
     span = make.span(1, 1, name="all", ms=9)
     span.flags, span.trace_state = 0x301, "a=b"
@@ -223,11 +209,13 @@ def test_flags_and_what_links_carry_are_shown(page: Page, viewer: Served, make: 
 
 
 def test_a_server_that_shares_its_clients_span_id_hangs_below_it(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """As Jaeger's wire has it: the kinds are tags."""
-    client = make.span(1, 1, name="ask", ms=50, **{"span.kind": "client"})
-    server = make.span(1, 1, name="answer", at_ms=10, ms=20, **{"span.kind": "server"})
+    client = make.span(1, 1, name="ask", ms=50)
+    server = make.span(1, 1, name="answer", at_ms=10, ms=20)
+    for span, kind in ((client, "client"), (server, "server")):
+        span.attributes.add(key="span.kind").value.string_value = kind
     viewer.add(make.batch([server], "back", Source.JAEGER))
     viewer.add(make.batch([client], "front", Source.JAEGER))
     page.goto(TRACE)

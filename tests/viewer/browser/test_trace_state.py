@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from playwright.sync_api import Page, expect
 
-from iox_otel.viewer.stored import Batch
+from tests.viewer.conftest import Make, Receiving
 
 TRACE = f"/trace/{1:032x}"
 MANY = 60
-
-
-class Served(Protocol):
-    """Keeps spans."""
-
-    def add(self, *batches: Batch) -> None: ...
-
-
-class Make(Protocol):
-    """Makes spans."""
-
-    def span(self, trace: int, number: int, **said: object) -> Span: ...
-    def batch(self, spans: list[Span], service: str = ...) -> Batch: ...
 
 
 def spans(make: Make) -> list[Span]:
@@ -54,7 +40,7 @@ def expect_said(page: Page, **wanted: str) -> None:
     )
 
 
-def test_folded_rows_are_in_the_address(page: Page, viewer: Served, make: Make) -> None:
+def test_folded_rows_are_in_the_address(page: Page, viewer: Receiving, make: Make) -> None:
     """By their depth where that says it, else by their ids; a reload and back show the same."""
     viewer.add(make.batch(spans(make)))
     page.goto(TRACE)
@@ -84,7 +70,9 @@ def test_folded_rows_are_in_the_address(page: Page, viewer: Served, make: Make) 
     expect(names).to_have_text(["root", "left", "right"])
 
 
-def test_an_address_without_the_page_anew_folds_too(page: Page, viewer: Served, make: Make) -> None:
+def test_an_address_without_the_page_anew_folds_too(
+    page: Page, viewer: Receiving, make: Make
+) -> None:
     """Back and forward within a trace; the span that an address names is in sight in any case."""
     viewer.add(make.batch(spans(make)))
     page.goto(f"{TRACE}?folded=0")
@@ -104,7 +92,9 @@ def test_an_address_without_the_page_anew_folds_too(page: Page, viewer: Served, 
 
 
 @pytest.mark.parametrize("folded", ["9", "no,such", ",", "__proto__", f"{6:016x}", "-1"])
-def test_what_cannot_be_folded_is_not(page: Page, viewer: Served, make: Make, folded: str) -> None:
+def test_what_cannot_be_folded_is_not(
+    page: Page, viewer: Receiving, make: Make, folded: str
+) -> None:
     """An address that is written by hand harms nothing, and does not stay."""
     viewer.add(make.batch(spans(make)))
     page.goto(f"{TRACE}?folded={folded}&sort=nothing&flame=x")
@@ -113,7 +103,7 @@ def test_what_cannot_be_folded_is_not(page: Page, viewer: Served, make: Make, fo
 
 
 def test_more_folded_rows_than_an_address_takes_are_left_out(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """They stay folded while the page is there."""
     listed = [make.span(1, 1, name="root", ms=1000)]
@@ -130,7 +120,7 @@ def test_more_folded_rows_than_an_address_takes_are_left_out(
     expect(tree).to_have_attribute("aria-rowcount", str(2 + MANY))
 
 
-def test_the_sort_of_the_table_is_in_the_address(page: Page, viewer: Served, make: Make) -> None:
+def test_the_sort_of_the_table_is_in_the_address(page: Page, viewer: Receiving, make: Make) -> None:
     """By self time downwards it is at first, and is not said; a press on a head changes it."""
     viewer.add(make.batch(spans(make)))
     page.goto(f"{TRACE}?view=table")
@@ -156,7 +146,7 @@ def test_the_sort_of_the_table_is_in_the_address(page: Page, viewer: Served, mak
 
 
 def test_the_part_of_the_flame_graph_is_in_the_address(
-    page: Page, viewer: Served, make: Make
+    page: Page, viewer: Receiving, make: Make
 ) -> None:
     """By the way to it; Esc goes up until nothing is said, "Whole trace" at once."""
     viewer.add(make.batch(spans(make)))
@@ -185,7 +175,7 @@ def test_the_part_of_the_flame_graph_is_in_the_address(
     expect(said).to_contain_text("press a part")
 
 
-def test_the_copied_link_has_all_of_it(page: Page, viewer: Served, make: Make) -> None:
+def test_the_copied_link_has_all_of_it(page: Page, viewer: Receiving, make: Make) -> None:
     """What is folded, sorted and enlarged is the same for who opens it."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     viewer.add(make.batch(spans(make)))
@@ -200,7 +190,7 @@ def test_the_copied_link_has_all_of_it(page: Page, viewer: Served, make: Make) -
 
 
 def test_the_file_of_a_trace_keeps_it_too(
-    page: Page, viewer: Served, make: Make, tmp_path: Path
+    page: Page, viewer: Receiving, make: Make, tmp_path: Path
 ) -> None:
     """There it stands after the #."""
     viewer.add(make.batch(spans(make)))
