@@ -19,12 +19,13 @@ class Place {
     this.differsBelow = false;
   }
 
-  /** "only-a", "only-b", "name", "count" if the numbers of spans differ, else "same". */
+  /** What differs most: "only-a", "only-b", "errors" or "count" if these numbers do, "name", else "same". */
   get difference() {
     if (!this.b.count) return "only-a";
     if (!this.a.count) return "only-b";
-    if (this.inB) return "name";
-    return this.a.count === this.b.count ? "same" : "count";
+    if (this.a.errors !== this.b.errors) return "errors";
+    if (this.a.count !== this.b.count) return "count";
+    return this.inB ? "name" : "same";
   }
 
   get differs() {

@@ -9,7 +9,8 @@ const INDENT = 14;
 const MOST_ROWS = 2000;
 /** More positions than these would not go into an address. */
 const MOST_FOLDED = 50;
-const SIGNS = {"only-a": ["−", "only in A"], "only-b": ["+", "only in B"], count: ["≠", "more or fewer spans"], name: ["≠", "named differently"], same: ["", ""]};
+const SIGNS = {"only-a": ["−", "only in A"], "only-b": ["+", "only in B"], errors: ["≠", "more or fewer errors"],
+  count: ["≠", "more or fewer spans"], name: ["≠", "named differently"], same: ["", ""]};
 
 /** `element`; `show(places, onlyDifferences, folded)`. */
 export class Tree {
@@ -94,7 +95,7 @@ export class Tree {
   #row(place) {
     const {a, b, difference} = place;
     const [sign, meaning] = SIGNS[difference];
-    const row = el("tr", {class: difference, tabindex: -1, "aria-level": place.depth + 1, style: tint(place.service),
+    const row = el("tr", {class: `is-${difference}`, tabindex: -1, "aria-level": place.depth + 1, style: tint(place.service),
       "aria-expanded": place.below ? String(!this.#collapsed.has(place)) : null, on: {click: () => this.#focus(row)}},
     el("td", {class: "sign", title: meaning}, el("span", {"aria-hidden": "true"}, sign), el("span", {class: "unseen"}, meaning)),
     el("td", {class: "clip", title: [place, place.inB].filter(Boolean).map((each) => line(`${each.service}: ${each.name}`, 1000)).join("\n")}, this.#name(place)),

@@ -94,11 +94,7 @@ class CompareView {
   #show(models, traces) {
     for (const which of ["a", "b"]) fill(this.#cards[which], this.#card(which, models[which], traces[which]));
     this.#places = merged(models.a, models.b);
-    const counts = {"only-a": 0, "only-b": 0, name: 0, count: 0, same: 0};
-    for (const {difference} of this.#places) counts[difference]++;
-    this.#said.textContent = `${counted(counts.same, "place")} alike, ${counts.name ? "the roots named differently, " : ""}`
-      + `${count(counts.count)} with more or fewer spans, `
-      + `${count(counts["only-a"])} only in A, ${count(counts["only-b"])} only in B`;
+    this.#said.textContent = summary(this.#places);
     fill(this.#content, el("h1", {class: "unseen"}, "Two traces compared"), el("div", {class: "cards"}, this.#cards.a, this.#cards.b),
       el("div", {class: "compare-bar"}, el("label", {class: "check"}, this.#only, "Differences only"), this.#said), this.#tree.element);
     this.#tree.show(this.#places, this.#only.checked, this.#folded);
@@ -139,6 +135,16 @@ class CompareView {
     const {a, b} = this.#fields;
     this.#app.setParams({a: b.value.trim(), b: a.value.trim(), folded: null});
   }
+}
+
+function summary(places) {
+  const of = (wanted) => places.filter(({difference}) => difference === wanted).length;
+  const parts = [["errors", "with more or fewer errors"], ["count", "with more or fewer spans"], ["only-a", "only in A"], ["only-b", "only in B"]];
+  return [
+    of("same") && `${counted(of("same"), "place")} alike`,
+    places.some(({inB}) => inB) && "the roots named differently",
+    ...parts.map(([difference, text]) => of(difference) && `${count(of(difference))} ${text}`),
+  ].filter(Boolean).join(", ");
 }
 
 const idField = (name, letter) => el("input", {type: "text", name, class: "mono", placeholder: `id of trace ${letter}`,
