@@ -1,52 +1,75 @@
 // Where the lines of a diagram go.
 
+const DAY_MS = 864e5;
 const STEPS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5,
-  36e5, 72e5, 108e5, 216e5, 432e5, 864e5, 1728e5, 6048e5];
+  36e5, 72e5, 108e5, 216e5, 432e5, DAY_MS, 2 * DAY_MS, 7 * DAY_MS];
+/** Durations (ns) that are round to a person, each several times the one before: 1 ns … 10 s, 1 m, 10 m, 1 h, 10 h, 4 d … */
+const ROUND_NS = [...Array.from({length: 11}, (_, power) => 10 ** power), 6e10, 6e11, 36e11, 36e12,
+  ...Array.from({length: 6}, (_, power) => 4e6 * DAY_MS * 10 ** power)];
 const LOG_FROM = 30;
+const MOST_LINES = 6;
+
+const stepFrom = (leastMs) => STEPS_MS.find((each) => each >= leastMs) ?? Math.ceil(leastMs / DAY_MS) * DAY_MS;
 
 /** Moments (ms), at most *most*, that a clock shows as round, between *low* and *high*. */
 export function momentTicks(low, high, most) {
-  const step = STEPS_MS.find((each) => (high - low) / each <= most) ?? Math.ceil((high - low) / most / 864e5) * 864e5;
+  const step = stepFrom((high - low) / most);
   const zone = step >= 36e5 ? new Date(low).getTimezoneOffset() * 60_000 : 0;
   const ticks = [];
   for (let at = Math.ceil((low - zone) / step) * step + zone; at <= high; at += step) ticks.push(at);
   return ticks;
 }
 
-/** A clock's text of a tick: as much as tells it from the next. */
-export function momentText(ms, ticks) {
+/** A clock's texts of ticks: as much as tells each from the next, and its day where that is another one than before. */
+export function momentTexts(ticks, now = Date.now()) {
   const step = ticks.length > 1 ? ticks[1] - ticks[0] : 1000;
+  let before = dayOf(now);
+  return ticks.map((ms) => {
+    const day = dayOf(ms);
+    if (step >= DAY_MS) return day;
+    const text = day === before ? clock(ms, step) : `${day.slice(5)} ${clock(ms, step)}`;
+    before = day;
+    return text;
+  });
+}
+
+const dayOf = (ms) => new Date(ms).toLocaleDateString("en-CA");
+
+function clock(ms, step) {
   const at = new Date(ms);
-  if (step >= 864e5) return at.toLocaleDateString("en-CA");
   const text = at.toTimeString().slice(0, step >= 6e4 ? 5 : 8);
   return step < 1000 ? `${text}.${String(at.getMilliseconds()).padStart(3, "0")}` : text;
 }
 
 /**
- * A scale of durations up to *highest* (ns), from *lowest*: linear from zero, or by decades where
- * they differ much. `at(ns)` is between 0 and 1, `ticks` are durations.
+ * A scale of *durations* (ns, one or more): linear from zero, or by decades where they differ much;
+ * then zero is at the lowest line. `at(ns)` is between 0 and 1, `ticks` are durations.
  */
-export function durationScale(lowest, highest) {
-  const low = Math.max(lowest, 1);
-  const high = Math.max(highest, low);
+export function durationScale(durations) {
+  const low = durations.reduce((least, ns) => (ns > 0 && ns < least ? ns : least), Infinity);
+  const high = durations.reduce((most, ns) => Math.max(most, ns), 1);
   return high / low >= LOG_FROM ? decades(low, high) : linear(high);
 }
 
 function decades(low, high) {
-  const from = Math.floor(Math.log10(low));
-  const to = Math.max(Math.log10(high * 1.15), from + 1);
-  const ticks = [];
-  const step = Math.ceil((to - from) / 5);
-  for (let power = from; power <= to; power += step) ticks.push(10 ** power);
-  return {at: (ns) => Math.max(Math.log10(Math.max(ns, 1)) - from, 0) / (to - from), ticks, isLog: true};
+  const first = Math.max(ROUND_NS.findLastIndex((each) => each <= low), 0);
+  const [from, top] = [ROUND_NS[first], high * 1.15];
+  const ticks = ROUND_NS.slice(first).filter((each) => each <= top);
+  const every = Math.ceil(ticks.length / MOST_LINES);
+  const share = (ns) => Math.log(ns / from) / Math.log(top / from);
+  return {at: (ns) => (ns > from ? share(ns) : 0), ticks: ticks.filter((_, i) => i % every === 0)};
 }
 
 function linear(high) {
   const top = high * 1.1;
-  const raw = top / 4;
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= raw);
+  const step = Math.max(roundStep(top / 4), 1);
   const ticks = [];
   for (let at = 0; at <= top; at += step) ticks.push(at);
-  return {at: (ns) => ns / top, ticks, isLog: false};
+  return {at: (ns) => Math.max(ns, 0) / top, ticks};
+}
+
+function roundStep(least) {
+  if (least > 1e10) return stepFrom(least / 1e6) * 1e6;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= least);
 }

@@ -1,15 +1,21 @@
 // The traces that were found, as a table.
 
 import {serviceLabel, tint} from "../colours.js";
-import {el, fill} from "../dom.js";
+import {el} from "../dom.js";
 import {ago, count, dateTime, duration, line, time} from "../format.js";
+import {headings} from "../headings.js";
+import {durationScale} from "./axes.js";
 import {sortOf} from "./query.js";
 
+// Each is a class, too: what a narrow window has no room for is left out by it.
 const COLUMNS = [
-  ["service", "Service", 1], ["name", "Root", 1], ["duration", "Duration", -1, "number"],
-  ["spans", "Spans", -1, "number"], ["errors", "Errors", -1, "number"], [null, "Services"], ["start", "Start", -1, "number"],
+  {name: "pick", text: "Compare", kind: "of-pick", isUnseen: true},
+  {name: "service", text: "Service", first: 1, kind: "of-service"}, {name: "name", text: "Root", first: 1, kind: "of-name"},
+  {name: "duration", text: "Duration", first: -1, kind: "of-duration number"}, {name: "spans", text: "Spans", first: -1, kind: "of-spans number"},
+  {name: "errors", text: "Errors", first: -1, kind: "of-errors number"}, {name: "services", text: "Services", kind: "of-services"},
+  {name: "start", text: "Start", first: -1, kind: "of-start number"},
 ];
-const MOST_SERVICES = 4;
+const MOST_SERVICES = 12;
 const ROWS_AT_ONCE = 200;
 const NEAR_END_PX = 600;
 
@@ -25,7 +31,7 @@ export class List {
   #most = ROWS_AT_ONCE;
   #head = el("tr");
   #body = el("tbody");
-  #longest = 1;
+  #scale = durationScale([0]);
   picked = [];
 
   constructor(app, on) {
@@ -33,7 +39,7 @@ export class List {
     this.#on = on;
     this.element = el("div", {class: "found"},
       el("table", {class: "table", "aria-label": "Traces"},
-        el("colgroup", el("col", {class: "of-pick"}), COLUMNS.map(([name, text]) => el("col", {class: `of-${name ?? text.toLowerCase()}`}))),
+        el("colgroup", COLUMNS.map(({name}) => el("col", {class: `of-${name}`}))),
         el("thead", this.#head), this.#body));
     this.#body.addEventListener("click", (event) => this.#click(event));
     this.#body.addEventListener("mouseover", (event) => on.hover(event.target.closest("tr")?.dataset.id ?? null));
@@ -44,7 +50,8 @@ export class List {
   /** Show *rows*, in their order; those that were there keep their elements, and the focus. */
   show(rows, params) {
     if (this.#showHead(sortOf(params))) this.#most = ROWS_AT_ONCE;
-    this.#longest = rows.reduce((most, row) => Math.max(most, row.duration), 1);
+    if (rows.length) this.#scale = durationScale(rows.map((row) => row.duration));
+    this.element.classList.toggle("has-dates", rows.some((row) => !isToday(row.startMs)));
     this.#all = rows;
     this.#draw();
   }
@@ -127,20 +134,20 @@ export class List {
     const name = line(row.name) || "(no name)";
     const pick = el("input", {type: "checkbox", checked: this.picked.includes(row.traceID),
       "aria-label": `Choose ${line(row.name, 60)} to compare`});
-    return el("tr", {"data-id": row.traceID, style: tint(row.service), class: Number(row.errors) ? "has-errors" : null},
-      el("td", {class: "pick"}, pick),
-      el("td", {class: "clip"}, serviceLabel(row.service)),
-      el("td", {class: "clip"}, this.#app.link(`trace/${row.traceID}`, {class: "root", title: line(row.name, 1000)}, el("bdi", name))),
-      el("td", {class: "number took"}, duration(row.duration), el("span", {class: "bar", "aria-hidden": "true"})),
-      el("td", {class: "number"}, count(row.spans)),
-      el("td", {class: "number"}, row.errors ? el("span", {class: "errors"}, count(row.errors)) : el("span", {class: "dim"}, "–")),
+    return el("tr", {"data-id": row.traceID, style: tint(row.service)},
+      el("td", {class: "of-pick"}, pick),
+      el("td", {class: "of-service clip"}, serviceLabel(row.service)),
+      el("td", {class: "of-name clip"}, this.#app.link(`trace/${row.traceID}`, {class: "root", title: line(row.name, 1000)}, el("bdi", name))),
+      el("td", {class: "of-duration number"}, duration(row.duration), el("span", {class: "bar", "aria-hidden": "true"})),
+      el("td", {class: "of-spans number"}, count(row.spans)),
+      el("td", {class: "of-errors number"}, row.errors ? el("span", {class: "errors"}, count(row.errors)) : el("span", {class: "dim"}, "–")),
       servicesCell(row),
-      el("td", {class: "number", title: dateTime(row.startNs)}, time(row.startMs), " ", el("span", {class: "dim ago"}, ago(row.startMs))));
+      el("td", {class: "of-start number", title: dateTime(row.startNs)}, time(row.startMs), " ", el("span", {class: "dim ago"}, ago(row.startMs))));
   }
 
   #scaleBars() {
     for (const {row, element} of this.#rows.values()) {
-      element.querySelector(".bar").style.width = `${Math.max((row.duration / this.#longest) * 100, 0.5)}%`;
+      element.querySelector(".bar").style.width = `${this.#scale.at(row.duration) * 100}%`;
     }
   }
 
@@ -148,18 +155,8 @@ export class List {
   #showHead([column, direction]) {
     const key = `${column}${direction}`;
     if (this.#head.dataset.key === key) return false;
-    const focused = document.activeElement?.dataset?.column;
     this.#head.dataset.key = key;
-    fill(this.#head, el("th", {class: "pick"}, el("span", {class: "unseen"}, "Compare")), COLUMNS.map(([name, text, first, kind]) => {
-      if (!name) return el("th", text);
-      const now = name === column ? direction : 0;
-      const next = now ? -now : first;
-      const arrow = now ? (now > 0 ? " ▲" : " ▼") : "";
-      return el("th", {class: kind, "aria-sort": now ? (now > 0 ? "ascending" : "descending") : null},
-        el("button", {type: "button", "data-column": name, on: {click: () => this.#on.sort(`${next < 0 ? "-" : ""}${name}`)}},
-          text, el("span", {"aria-hidden": "true"}, arrow)));
-    }));
-    if (focused) this.#head.querySelector(`[data-column="${focused}"]`)?.focus();
+    headings(this.#head, COLUMNS, [column, direction], this.#on.sort);
     this.element.scrollTop = 0;
     return true;
   }
@@ -167,7 +164,7 @@ export class List {
   #click(event) {
     const element = event.target.closest("tr");
     if (!element) return;
-    if (event.target.closest("td.pick")) this.#pick(element.dataset.id);
+    if (event.target.closest("td.of-pick")) this.#pick(element.dataset.id);
     else if (!event.target.closest("a") && !getSelection().toString()) {
       const link = element.querySelector("a.root");
       link.dispatchEvent(new MouseEvent("click", event));
@@ -189,10 +186,12 @@ function order(parent, elements) {
   }
 }
 
+const isToday = (ms) => ms >= new Date().setHours(0, 0, 0, 0) && ms < new Date().setHours(24, 0, 0, 0);
+
+/** How many there are, and as many of them as there is room for, those with most spans first. */
 function servicesCell({services}) {
   const all = Object.entries(services).sort((a, b) => b[1] - a[1]);
   const text = all.map(([service, spans]) => `${line(service, 80) || "(no name)"} ${count(spans)}`).join("\n");
-  const rest = all.length - MOST_SERVICES;
-  return el("td", {class: "clip services", title: text}, rest > 0 ? el("span", {class: "dim rest"}, `+${rest}`) : null,
-    all.slice(0, MOST_SERVICES).map(([service, spans]) => serviceLabel(service, el("span", {class: "dim"}, ` ${count(spans)}`))));
+  return el("td", {class: "of-services", title: text}, el("div", {class: "services"}, el("span", {class: "dim"}, count(all.length)),
+    el("div", all.slice(0, MOST_SERVICES).map(([service, spans]) => serviceLabel(service, el("span", {class: "dim"}, ` ${count(spans)}`))))));
 }

@@ -1,6 +1,7 @@
 // A search as the address has it: which parameters there are, what they ask, and what fits without asking.
 
 import {dateTime, line, logfmt, parseDuration, parseLogfmt} from "../format.js";
+import {sortIn} from "../headings.js";
 
 export const DEFAULT_LIMIT = 100;
 export const LIMITS = [20, 50, 100, 200, 500, 1000, 2000, 5000];
@@ -27,11 +28,7 @@ export function limitOf(params) {
 }
 
 /** The column and direction that the list is sorted by: ["start", -1]. */
-export function sortOf(params) {
-  const sort = params.get("sort") || DEFAULT_SORT;
-  const column = sort.replace(/^-/, "");
-  return SORTS.includes(column) ? [column, sort.startsWith("-") ? -1 : 1] : ["start", -1];
-}
+export const sortOf = (params) => sortIn(params.get("sort"), SORTS, DEFAULT_SORT);
 
 const BY = {
   start: (a, b) => a.startMs - b.startMs,

@@ -3,7 +3,7 @@
 import {colourOf} from "../colours.js";
 import {el, fill, set, svg} from "../dom.js";
 import {counted, dateTime, duration, line} from "../format.js";
-import {durationScale, momentText, momentTicks} from "./axes.js";
+import {durationScale, momentTexts, momentTicks} from "./axes.js";
 
 const HEIGHT = 150;
 const LEFT = 58;
@@ -61,8 +61,7 @@ export class Scatter {
     this.#dots.clear();
     if (!this.#rows.length) return void fill(this.#svg);
     const [low, high] = this.#span = spanOf(this.#rows);
-    const took = this.#rows.map((row) => row.duration);
-    const scale = durationScale(took.reduce((a, b) => Math.min(a, b)), took.reduce((a, b) => Math.max(a, b)));
+    const scale = durationScale(this.#rows.map((row) => row.duration));
     const x = (ms) => LEFT + ((ms - low) / (high - low)) * (width - LEFT - RIGHT);
     const y = (ns) => HEIGHT - BOTTOM - scale.at(ns) * (HEIGHT - TOP - BOTTOM);
     fill(this.#svg, this.#lines(x, y, scale, width), this.#marks(x, y));
@@ -71,12 +70,13 @@ export class Scatter {
   #lines(x, y, scale, width) {
     const [low, high] = this.#span;
     const moments = momentTicks(low, high, Math.floor(width / 110));
+    const texts = momentTexts(moments);
     return svg("g", {class: "lines", "aria-hidden": "true"},
       scale.ticks.map((ns) => [
         svg("line", {x1: LEFT, x2: width - RIGHT, y1: y(ns), y2: y(ns)}),
-        svg("text", {x: LEFT - 7, y: y(ns) + 4, "text-anchor": "end"}, ns ? duration(ns).replace(/\.0+(?= )/, "") : "0"),
+        svg("text", {x: LEFT - 7, y: y(ns) + 4, "text-anchor": "end"}, ns ? short(duration(ns)) : "0"),
       ]),
-      moments.map((ms) => svg("text", {x: x(ms), y: HEIGHT - 6, "text-anchor": "middle"}, momentText(ms, moments))));
+      moments.map((ms, i) => svg("text", {x: x(ms), y: HEIGHT - 6, "text-anchor": "middle"}, texts[i])));
   }
 
   // Large ones first, so that no dot hides a smaller one; errors last, on top.
@@ -137,6 +137,8 @@ export class Scatter {
   }
 }
 
+/** "1 m" of "1 m 00 s", "10 ms" of "10.0 ms". */
+const short = (text) => text.replace(/ 00 \w$|\.0+(?= )/, "");
 const radius = (spans) => Math.min(3 + Math.sqrt(spans) * 0.45, MOST_RADIUS);
 
 function spanOf(rows) {

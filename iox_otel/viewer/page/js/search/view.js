@@ -107,7 +107,6 @@ class SearchView {
     const {rows, error, isWaiting, isLimited} = this.#feed;
     if (error) return "No result";
     if (isWaiting && !rows.length) return "Searching…";
-    if (!rows.length) return "Search";
     return isLimited ? `The newest ${counted(rows.length, "trace")}` : counted(rows.length, "trace");
   }
 
