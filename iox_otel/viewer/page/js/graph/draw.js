@@ -4,8 +4,10 @@ import {tint} from "../colours.js";
 import {svg} from "../dom.js";
 import {count, counted, line} from "../format.js";
 import {NODE_HEIGHT, NODE_WIDTH} from "./layout.js";
+import {cut, widthOf} from "./letters.js";
 
-const MOST_LETTERS = 21;
+const NAME_WIDTH = NODE_WIDTH - 22;
+const LABEL_HEIGHT = 15;
 
 /** The contents of the drawing: calls below, services above. */
 export function drawn({nodes, edges}, app) {
@@ -20,9 +22,16 @@ function call({call: {parent, child, callCount}, points, isBack, isSelf}) {
   const at = isSelf ? {x: points[0].x, y: points[0].y - NODE_HEIGHT / 2 - 24} : middle(points);
   const group = svg("g", {class: isBack ? "call back" : "call"}, svg("title", text),
     svg("path", {d: isSelf ? loop(points[0]) : curve(points), "stroke-width": 1 + Math.log10(callCount + 1) * 0.8, "marker-end": "url(#arrow)"}),
-    svg("text", {x: at.x, y: at.y + 4, "text-anchor": "middle"}, count(callCount)));
+    label(count(callCount), at));
   group.call = {parent, child};
   return group;
+}
+
+// A line may be thicker than the letters: it ends before them.
+function label(text, {x, y}) {
+  const width = widthOf(text, 11, 600) + 8;
+  return [svg("rect", {x: x - width / 2, y: y - LABEL_HEIGHT / 2, width, height: LABEL_HEIGHT}),
+    svg("text", {x, y: y + 4, "text-anchor": "middle"}, text)];
 }
 
 /** A line through *points* that leaves and reaches each of them level. */
@@ -56,16 +65,15 @@ function middle(points) {
 function service({name, x, y}, edges, app) {
   const received = sum(edges, "child", name);
   const made = sum(edges, "parent", name);
-  const shown = line(name, MOST_LETTERS) || "(no name)";
+  const shown = cut(line(name, 60) || "(no name)", NAME_WIDTH, 13, 600);
   const facts = [received && `${count(received)} in`, made && `${count(made)} out`].filter(Boolean).join(" · ") || "no calls";
   const node = app.svgLink(`search?${new URLSearchParams({service: name})}`, {class: "node", "data-name": name, draggable: "false", style: tint(name),
     transform: `translate(${x - NODE_WIDTH / 2} ${y - NODE_HEIGHT / 2})`, "aria-label": `${line(name, 80)}, ${facts}: its traces`},
   svg("title", line(name, 300)),
   svg("rect", {class: "box", width: NODE_WIDTH, height: NODE_HEIGHT, rx: 6}),
-  svg("rect", {class: "mark", x: 0, width: 5, height: NODE_HEIGHT, rx: 2.5}),
-  svg("svg", {width: NODE_WIDTH - 6, height: NODE_HEIGHT},
-    svg("text", {class: "name", x: 14, y: 16}, `\u2068${shown}\u2069`),
-    svg("text", {class: "facts", x: 14, y: 31}, facts)));
+  svg("rect", {class: "mark", x: 5, y: 6, width: 4, height: NODE_HEIGHT - 12, rx: 2}),
+  svg("text", {class: "name", x: 16, y: 16}, `\u2068${shown}\u2069`),
+  svg("text", {class: "facts", x: 16, y: 31}, cut(facts, NAME_WIDTH, 11)));
   return node;
 }
 

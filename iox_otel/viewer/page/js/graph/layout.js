@@ -1,6 +1,7 @@
 // Where services and calls are drawn: a layered layout (Sugiyama's) from left to right.
 
 import {layered} from "./layers.js";
+import {packed, partsOf} from "./parts.js";
 
 export const NODE_WIDTH = 176;
 export const NODE_HEIGHT = 38;
@@ -11,25 +12,32 @@ const SWEEPS = 12;
 
 /**
  * The layout of *calls* ({parent, child, callCount}) between *names*: `nodes` [{name, x, y}], their
- * middles; `edges` [{call, points, isBack, isSelf}]; `width` and `height`. Those that neither call
- * nor are called stand in rows below.
+ * middles; `edges` [{call, points, isBack, isSelf}]; `left`, `top`, `width`, `height`. Parts that no
+ * call connects stand beside each other, the largest first; last those that neither call nor are called.
  */
 export function layout(names, calls) {
-  const connected = new Set(calls.flatMap(({parent, child}) => [parent, child]));
-  const inGraph = names.filter((name) => connected.has(name));
-  const {edges, layers} = layered(inGraph, calls);
-  const columns = columnsOf(inGraph, layers);
+  const parts = partsOf(names, calls).map((part) => (part.calls.length ? layoutOfPart(part) : alone(part)));
+  return packed(parts);
+}
+
+function layoutOfPart({names, calls}) {
+  const {edges, layers} = layered(names, calls);
+  const columns = columnsOf(names, layers);
   const ways = edges.map((edge) => throughColumns(edge, layers, columns));
   link(ways);
   sortColumns(columns);
   place(columns);
   const nodes = columns.flat().filter((cell) => cell.name !== null);
-  const alone = placeAlone(names.filter((name) => !connected.has(name)), columns);
   const at = new Map(nodes.map((node) => [node.name, node]));
   const drawn = ways.map(({edge, cells}) => ({call: edge.call, isBack: edge.isBack, isSelf: false, points: pointsOf(cells, edge.isBack)}));
   const selves = calls.filter(({parent, child}) => parent === child)
     .map((call) => ({call, isBack: false, isSelf: true, points: [at.get(call.parent)]}));
-  return {nodes: [...nodes, ...alone], edges: [...drawn, ...selves], ...extent([...nodes, ...alone, ...columns.flat()])};
+  return {nodes, edges: [...drawn, ...selves], ...extent(columns.flat())};
+}
+
+function alone({names}) {
+  const nodes = names.map((name) => ({name, x: 0, y: 0}));
+  return {nodes, edges: [], ...extent(nodes)};
 }
 
 const cellOf = (name, layer) => ({name, layer, x: layer * COLUMN, y: 0, order: 0, left: [], right: []});
@@ -126,13 +134,6 @@ function level(column) {
 
 const space = (a, b) => (gap(a) + gap(b)) / 2;
 
-function placeAlone(names, columns) {
-  const cells = columns.flat();
-  const bottom = cells.length ? cells.reduce((low, cell) => Math.max(low, cell.y), -Infinity) + ROW * 1.4 : 0;
-  const across = Math.max(columns.length, 4);
-  return names.map((name, i) => ({name, x: (i % across) * COLUMN * 0.75, y: bottom + Math.floor(i / across) * ROW}));
-}
-
 /** The corners of a call's line, from caller to callee; it passes columns level, between services. */
 function pointsOf(cells, isBack) {
   const points = cells.flatMap(({x, y}) => [{x: x - NODE_WIDTH / 2, y}, {x: x + NODE_WIDTH / 2, y}]).slice(1, -1);
@@ -140,10 +141,10 @@ function pointsOf(cells, isBack) {
 }
 
 function extent(cells) {
-  const xs = cells.map((cell) => cell.x);
-  const ys = cells.map((cell) => cell.y);
-  const low = (values) => values.reduce((a, b) => Math.min(a, b), 0);
-  const high = (values) => values.reduce((a, b) => Math.max(a, b), 0);
-  return {left: low(xs) - NODE_WIDTH / 2, top: low(ys) - NODE_HEIGHT / 2,
-    width: high(xs) - low(xs) + NODE_WIDTH, height: high(ys) - low(ys) + NODE_HEIGHT};
+  const [xs, ys] = [cells.map((cell) => cell.x), cells.map((cell) => cell.y)];
+  const [left, top] = [least(xs), least(ys)];
+  return {left: left - NODE_WIDTH / 2, top: top - NODE_HEIGHT / 2,
+    width: -least(xs.map((x) => -x)) - left + NODE_WIDTH, height: -least(ys.map((y) => -y)) - top + NODE_HEIGHT};
 }
+
+const least = (values) => values.reduce((a, b) => Math.min(a, b));

@@ -1,12 +1,13 @@
 // The service graph: who calls whom, and how often.
 
 import * as api from "../api.js";
-import {serviceLabel, settle} from "../colours.js";
+import {settle} from "../colours.js";
 import {el, fill, set, svg} from "../dom.js";
-import {count, counted, parseDuration} from "../format.js";
+import {counted, parseDuration} from "../format.js";
 import {LOOKBACKS} from "../search/query.js";
 import {drawn, emphasise} from "./draw.js";
 import {layout} from "./layout.js";
+import {CallTable} from "./table.js";
 import {Zoom} from "./zoom.js";
 
 export const sheets = ["css/graph.css"];
@@ -30,7 +31,7 @@ class GraphView {
   #content = svg("g");
   #drawing = svg("svg", {class: "graph", role: "group", "aria-label": "Service graph"}, this.#content);
   #zoom = new Zoom(this.#drawing, this.#content);
-  #table = el("div", {class: "graph-table"});
+  #table;
   #lookback = el("select", {name: "lookback", "aria-label": "Time"}, LOOKBACKS.map(([value, text]) => el("option", {value}, text)));
   #views = ["graph", "table"].map((view) => el("button", {type: "button", "data-view": view,
     on: {click: () => this.#app.setParams({view: view === "graph" ? null : view}, {replace: true})}}, view === "graph" ? "Graph" : "Table"));
@@ -43,10 +44,12 @@ class GraphView {
 
   constructor(container, state, app) {
     this.#app = app;
+    this.#table = new CallTable(app, (sort) => app.setParams({sort}, {replace: true}));
     this.#lookback.addEventListener("change", () => app.setParams({lookback: this.#lookback.value}));
     for (const [type, of] of [["mouseover", nodeOf], ["mouseleave", () => null], ["focusin", nodeOf], ["focusout", () => null]]) {
       this.#drawing.addEventListener(type, (event) => emphasise(this.#drawing, of(event)));
     }
+    this.#drawing.addEventListener("focusin", ({target}) => target.matches(":focus-visible") && this.#zoom.reveal(target));
     fill(container, el("div", {class: "toolbar"}, this.#said, el("label", {class: "time"}, "Time", this.#lookback),
       el("div", {class: "buttons", role: "group", "aria-label": "View"}, this.#views),
       this.#zooms), this.#body);
@@ -127,15 +130,6 @@ class GraphView {
     fill(this.#content, drawn(made, this.#app));
     this.#zoom.bound(made);
     if (focused !== undefined) [...this.#content.querySelectorAll(".node")].find((node) => node.dataset.name === focused)?.focus();
-    const rows = [...this.#calls].sort((a, b) => b.callCount - a.callCount);
-    fill(this.#table, el("table", {class: "table", "aria-label": "Calls"},
-      el("thead", el("tr", el("th", "Caller"), el("th", "Called"), el("th", {class: "number"}, "Calls"))),
-      el("tbody", rows.length ? null : el("tr", el("td", {colspan: 3, class: "dim"}, "No service calls another.")), rows.map(({parent, child, callCount}) => el("tr", el("td", this.#link(parent)), el("td", this.#link(child)),
-        el("td", {class: "number"}, count(callCount)))))));
-  }
-
-  #link(service) {
-    return this.#app.link(`search?${new URLSearchParams({service})}`, serviceLabel(service));
   }
 
   #show() {
@@ -144,7 +138,8 @@ class GraphView {
     set(this.#zooms, {hidden: isTable || !this.#names.length});
     const calls = this.#calls.reduce((total, call) => total + call.callCount, 0);
     this.#said.textContent = `${counted(this.#names.length, "service")}, ${counted(calls, "call")}`;
-    const content = this.#names.length ? (isTable ? this.#table : this.#drawing) : this.#nothing();
+    const content = this.#names.length ? (isTable ? this.#table.element : this.#drawing) : this.#nothing();
+    if (isTable) this.#table.show(this.#calls, this.#params.get("sort"));
     if (this.#body.firstChild !== content) fill(this.#body, content);
   }
 

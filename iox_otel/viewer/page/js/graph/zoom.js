@@ -3,10 +3,13 @@
 import {set} from "../dom.js";
 
 const LEAST = 0.1;
+/** Below this nobody can read the letters. */
+const READABLE = 0.6;
 const MOST = 4;
 const STEP = 1.25;
 const MARGIN = 40;
 const PAN = 80;
+const EDGE = 12;
 const IS_DRAG = 4;
 
 /** Moves the contents of *drawing*, an <svg>, which are in the group *content*. */
@@ -17,6 +20,7 @@ export class Zoom {
   #x = 0;
   #y = 0;
   #isTouched = false;
+  #isWhole = false;
   #box = {left: 0, top: 0, width: 1, height: 1};
   #sizes;
 
@@ -25,7 +29,7 @@ export class Zoom {
     this.#content = content;
     drawing.addEventListener("wheel", (event) => this.#wheel(event), {passive: false});
     drawing.addEventListener("pointerdown", (event) => this.#grab(event));
-    this.#sizes = new ResizeObserver(() => this.#isTouched || this.fit());
+    this.#sizes = new ResizeObserver(() => this.#isTouched || this.#begin());
     this.#sizes.observe(drawing);
   }
 
@@ -33,21 +37,36 @@ export class Zoom {
     this.#sizes.disconnect();
   }
 
-  /** What is drawn has these bounds now; unless it was moved by hand, all of it is shown. */
+  /** What is drawn has these bounds now; unless it was moved by hand, as much is shown as can be read, or all. */
   bound(box) {
     this.#box = box;
-    if (!this.#isTouched) this.fit();
+    if (!this.#isTouched) this.#begin();
   }
 
-  /** Show all of it. */
+  /** Show all of it, from now on. */
   fit() {
+    this.#isWhole = true;
+    this.#isTouched = false;
+    this.#begin();
+  }
+
+  /** Move *element*, a part of it, into sight. */
+  reveal(element) {
+    const [inner, outer] = [element, this.#drawing].map((each) => each.getBoundingClientRect());
+    const way = (low, high, least, most) => Math.max(least - low, 0) || Math.min(most - high, 0);
+    const right = way(inner.left, inner.right, outer.left + EDGE, outer.right - EDGE);
+    const down = way(inner.top, inner.bottom, outer.top + EDGE, outer.bottom - EDGE);
+    if (right || down) this.#move(right, down);
+  }
+
+  // Of what has no room the left is shown, and of that the middle: where callers are.
+  #begin() {
     const {width, height} = this.#drawing.getBoundingClientRect();
     if (!width || !height) return;
-    const scale = Math.min((width - 2 * MARGIN) / this.#box.width, (height - 2 * MARGIN) / this.#box.height, 1.25);
-    this.#scale = Math.min(Math.max(scale, LEAST), MOST);
-    this.#x = width / 2 - (this.#box.left + this.#box.width / 2) * this.#scale;
-    this.#y = height / 2 - (this.#box.top + this.#box.height / 2) * this.#scale;
-    this.#isTouched = false;
+    const fits = Math.min((width - 2 * MARGIN) / this.#box.width, (height - 2 * MARGIN) / this.#box.height, 1.25);
+    this.#scale = Math.max(fits, this.#isWhole ? LEAST : READABLE);
+    this.#x = Math.max((width - this.#box.width * this.#scale) / 2, MARGIN) - this.#box.left * this.#scale;
+    this.#y = (height - this.#box.height * this.#scale) / 2 - this.#box.top * this.#scale;
     this.#apply();
   }
 
@@ -57,8 +76,12 @@ export class Zoom {
   }
 
   pan(right, down) {
-    this.#x -= right * PAN;
-    this.#y -= down * PAN;
+    this.#move(-right * PAN, -down * PAN);
+  }
+
+  #move(right, down) {
+    this.#x += right;
+    this.#y += down;
     this.#touched();
   }
 
@@ -94,12 +117,11 @@ export class Zoom {
     let moved = 0;
     const follow = (move) => {
       moved += Math.abs(move.clientX - x) + Math.abs(move.clientY - y);
-      this.#x += move.clientX - x;
-      this.#y += move.clientY - y;
+      const [right, down] = [move.clientX - x, move.clientY - y];
       [x, y] = [move.clientX, move.clientY];
       if (moved < IS_DRAG) return;
       if (!this.#drawing.hasPointerCapture(event.pointerId)) this.#drawing.setPointerCapture(event.pointerId);
-      this.#touched();
+      this.#move(right, down);
     };
     const end = () => {
       this.#drawing.removeEventListener("pointermove", follow);
