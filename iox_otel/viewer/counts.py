@@ -119,7 +119,10 @@ class Counts:
             self._not_stored += spans
 
     def loss(self) -> dict[str, Any]:
-        """Return what was lost, as JSON of the page."""
+        """Return what was lost, as JSON of the page.
+
+        Of the missing `datagrams` those of each of the `processes` are its `missing`.
+        """
         with self._lock:
             missing = sum(client.sequence.missing for client in self._clients.values())
             return {
@@ -132,10 +135,12 @@ class Counts:
 
     def _processes(self) -> Iterator[dict[str, Any]]:
         for client in self._clients.values():
-            if any(stats := client.stats):
+            stats, missing = client.stats, client.sequence.missing
+            if any(stats) or missing:
                 yield {
                     "service": client.service,
                     "client": client.name,
+                    "missing": missing,
                     "queue_full": stats.full_queue_dropped_spans,
                     "too_large": stats.too_large_dropped_spans,
                     "failed": stats.failed_to_emit_spans,

@@ -50,7 +50,9 @@ def test_clients_are_told_apart() -> None:
     counts = Counts()
     for client, number in (("a", 1), ("b", 7), ("a", 3), ("b", 8), ("", 1), ("", 9)):
         counts.take_datagram(emitted(client, number))
-    assert counts.loss()["datagrams"] == 1
+    loss = counts.loss()
+    assert loss["datagrams"] == 1
+    assert [(each["client"], each["missing"]) for each in loss["processes"]] == [("a", 1)]
 
 
 def test_the_highest_totals_count() -> None:
@@ -63,6 +65,7 @@ def test_the_highest_totals_count() -> None:
         {
             "service": "unknown_service",
             "client": "a",
+            "missing": 0,
             "queue_full": 5,
             "too_large": 2,
             "failed": 1,

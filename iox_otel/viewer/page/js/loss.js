@@ -54,9 +54,8 @@ const UNITS = {"span or datagram": "spans or datagrams", "span or request": "spa
 
 /** What was lost, as {parts: texts, total, rows: [number, unit, who, why]}. */
 export function summary({loss, spans}) {
-  const dropped = loss.processes.flatMap(ofProcess);
-  const missing = loss.datagrams
-    ? [[loss.datagrams, "datagram", "on the way", "missing in the senders' numbering (seqNo)"]] : [];
+  const dropped = loss.processes.flatMap(droppedBy);
+  const missing = missingOf(loss);
   const refused = ofIntakes(loss.rejected, (intake) => (intake === "udp" ? "span or datagram" : "span or request"),
     (intake) => `refused by this viewer: malformed, too large${intake === "udp" ? " or more than it could take" : " or without ids"}`);
   const failed = loss.notStored ? [[loss.notStored, "span", HERE, "not stored: the database failed, see the viewer's log"]] : [];
@@ -79,8 +78,17 @@ export function summary({loss, spans}) {
 
 const sum = (rows) => rows.reduce((total, [number]) => total + number, 0);
 
-const ofProcess = (process) => Object.entries(REASONS).filter(([reason]) => process[reason])
-  .map(([reason, why]) => [process[reason], "span", `${line(process.service, 50) || "(no name)"} (${line(process.client, 25)})`, why]);
+const nameOf = ({service, client}) => `${line(service, 50) || "(no name)"} (${line(client, 25)})`;
+
+const droppedBy = (process) => Object.entries(REASONS).filter(([reason]) => process[reason])
+  .map(([reason, why]) => [process[reason], "span", nameOf(process), why]);
+
+/** Of processes that were not heard of for long only the sum is known. */
+function missingOf({datagrams, processes}) {
+  const rows = processes.map((process) => [process.missing, "datagram", nameOf(process)]);
+  return [...rows, [datagrams - sum(rows), "datagram", "senders not heard of for long"]].filter(([number]) => number)
+    .map((each) => [...each, "lost on the way: missing in its numbering (seqNo)"]);
+}
 
 const ofIntakes = (numbers, unitOf, whyOf) => Object.entries(numbers).filter(([, number]) => number)
   .map(([intake, number]) => [number, unitOf(intake), INTAKES[intake] ?? intake, whyOf(intake)]);
