@@ -24,6 +24,7 @@ def test_the_banner_keeps_to_wcag(
     url, headers = f"http://{viewer.intake['http']}/v1/traces", {"Content-Type": "application/json"}
     assert httpx.post(url, content=b"{", headers=headers).status_code == 400
     page.goto("/search")
+    expect(page.get_by_role("heading", name="No traces yet")).to_be_visible()
     banner = page.get_by_role("region", name="Losses")
     expect(banner).to_contain_text("1 message or span refused here")
     assert violations() == []
