@@ -23,6 +23,7 @@ class GraphView {
   #app;
   #params;
   #asking = null;
+  #isLate = false;
   #again = null;
   #tookMs = 0;
   #known = "";
@@ -98,12 +99,15 @@ class GraphView {
       fill(this.#body, el("p", {class: "notice error", role: "alert"}, error.message,
         el("button", {type: "button", on: {click: () => this.#ask()}}, "Try again")));
     }
+    if (this.#isLate) this.#askSoon();
     this.#asking = null;
   }
 
   // Counting calls takes the server a while when there are many spans: a twentieth of the time at most.
   #askSoon() {
-    if (this.#again || this.#asking) return;
+    // What comes while an answer is on its way may not be in it.
+    this.#isLate = this.#asking !== null;
+    if (this.#again || this.#isLate) return;
     this.#again = setTimeout(() => this.#ask(), Math.max(LEAST_WAIT_MS, 19 * this.#tookMs));
   }
 
