@@ -23,7 +23,6 @@
 // asked goes through api.js. Plain links within the page are followed without loading it anew.
 
 import * as api from "./api.js";
-import {settle} from "./colours.js";
 import {el, fill, svg} from "./dom.js";
 import {Header} from "./header.js";
 import {Keys} from "./keys.js";
@@ -57,8 +56,7 @@ class App {
     takeDrops(this);
     window.addEventListener("popstate", () => this.#follow());
     document.addEventListener("click", (event) => this.#click(event));
-    api.services().then((services) => settle(services.map((each) => each.name).sort()), () => {})
-      .finally(() => this.#follow());
+    this.#follow();
   }
 
   /** The address of *path* ("trace/ab…?span=…") under the page's base. */

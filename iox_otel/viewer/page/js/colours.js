@@ -1,21 +1,20 @@
-// Which colour a service has: the same in every view, and after a reload. See css/colours.css.
+// Which colour a service has. See css/colours.css.
+//
+// Its name alone says which, so that no other service changes it, and a reload does not. Of two
+// services that would have the same one within one trace, the later one has another there.
 
 import {el} from "./dom.js";
 import {line} from "./format.js";
 
-const COLOURS = 14;
-const numbers = new Map();
+const COLOURS = 12;
+const given = new Map();
 
-/** The number of a service's colour: from its name, or the next free one if another took that. */
-function numberOf(service) {
-  let number = numbers.get(service);
-  if (number === undefined) {
-    number = hash(service) % COLOURS;
-    const taken = new Set(numbers.values());
-    if (taken.size < COLOURS) while (taken.has(number)) number = (number + 1) % COLOURS;
-    numbers.set(service, number);
-  }
-  return number;
+/** The numbers of the colours that a service wishes to have, the first one first. */
+function wishes(service) {
+  const value = hash(service);
+  // Neighbours are alike, so that the next wish is far away; 5 and 7 come by all twelve.
+  const step = value & 16 ? 5 : 7;
+  return Array.from({length: COLOURS}, (_, turn) => ((value >>> 8) + turn * step) % COLOURS);
 }
 
 function hash(text) {
@@ -24,13 +23,20 @@ function hash(text) {
   return (value ^ (value >>> 15)) >>> 0;
 }
 
-/** Give these services their colours first, in this order, so that collisions end alike. */
-export function settle(services) {
-  for (const service of services) numberOf(service);
+/** Tell these services from each other, as long as there are colours; the first ones keep their own. */
+export function distinguish(services) {
+  given.clear();
+  const taken = new Set();
+  for (const service of services) {
+    const wanted = wishes(service);
+    const number = wanted.find((each) => !taken.has(each)) ?? wanted[0];
+    taken.add(number);
+    given.set(service, number);
+  }
 }
 
 /** The colour of a service as a CSS value that follows the theme: "var(--svc-3)". */
-export const colourOf = (service) => `var(--svc-${numberOf(service)})`;
+export const colourOf = (service) => `var(--svc-${given.get(service) ?? wishes(service)[0]})`;
 
 /** The same as properties for `el`: {"--svc": …}. */
 export const tint = (service) => ({"--svc": colourOf(service)});

@@ -1,7 +1,6 @@
 // The service graph: who calls whom, and how often.
 
 import * as api from "../api.js";
-import {settle} from "../colours.js";
 import {el, fill, set, svg} from "../dom.js";
 import {counted, parseDuration} from "../format.js";
 import {LOOKBACKS} from "../search/query.js";
@@ -23,8 +22,8 @@ class GraphView {
   #app;
   #params;
   #asking = null;
-  #isLate = false;
   #again = null;
+  #isLate = false;
   #tookMs = 0;
   #known = "";
   #names = [];
@@ -99,8 +98,8 @@ class GraphView {
       fill(this.#body, el("p", {class: "notice error", role: "alert"}, error.message,
         el("button", {type: "button", on: {click: () => this.#ask()}}, "Try again")));
     }
-    if (this.#isLate) this.#askSoon();
     this.#asking = null;
+    if (this.#isLate) this.#askSoon();
   }
 
   // Counting calls takes the server a while when there are many spans: a twentieth of the time at most.
@@ -123,7 +122,6 @@ class GraphView {
     this.#known = known;
     this.#calls = calls;
     this.#names = [...new Set([...services, ...calls.flatMap(({parent, child}) => [parent, child])])].sort();
-    settle(this.#names);
     this.#draw();
     this.#show();
   }

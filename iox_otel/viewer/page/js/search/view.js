@@ -1,7 +1,6 @@
 // The search: its form, what was found as a diagram and as a list, live.
 
 import * as api from "../api.js";
-import {settle} from "../colours.js";
 import {el, fill, set} from "../dom.js";
 import {counted} from "../format.js";
 import {uploadButton} from "../upload.js";
@@ -152,7 +151,6 @@ class SearchView {
     try {
       const services = await api.services();
       for (const {name} of services) this.#services.add(name);
-      settle(services.map(({name}) => name).sort());
       this.#form.offer(services, this.#params);
     } catch {
       // The list says it: it asks the same server.

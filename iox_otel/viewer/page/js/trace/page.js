@@ -1,6 +1,6 @@
 // The page of one trace: head, bar, the view that is chosen, and the panel of a span.
 
-import {colourOf} from "../colours.js";
+import {colourOf, distinguish} from "../colours.js";
 import {el} from "../dom.js";
 import {counted, dateTime, duration, line} from "../format.js";
 import {copyButton} from "./copy.js";
@@ -25,6 +25,7 @@ const LEAST_DETAIL = 260;
  */
 export function showTrace(container, json, host) {
   const trace = modelOf(json);
+  distinguish(trace.services.keys());
   const body = el("div", {class: "trace-body"});
   const views = {};
   let detail = null;
@@ -108,7 +109,10 @@ export function showTrace(container, json, host) {
     notesOf(trace, session), body));
   update("view");
   return {trace, session, find, menu, news, focusRows, focusDetail: () => detail?.focus(), back: () => view().back?.() ?? false,
-    close: () => Object.values(views).forEach((made) => made.close())};
+    close() {
+      distinguish([]);
+      Object.values(views).forEach((made) => made.close());
+    }};
 }
 
 function actionsOf(session) {

@@ -2,7 +2,6 @@
 //
 // The state is in the address here too, after the `#`.
 
-import {settle} from "../colours.js";
 import {el} from "../dom.js";
 import {Keys} from "../keys.js";
 import {line} from "../format.js";
@@ -13,7 +12,6 @@ import {shortcutsOf} from "./shortcuts.js";
 export function start() {
   const json = JSON.parse(document.getElementById("trace").textContent);
   const container = document.getElementById("main");
-  settle(json.resources.map(({service}) => service).sort());
   const page = showTrace(container, json, hostOf(json));
   const keys = new Keys();
   keys.start();
