@@ -77,12 +77,13 @@ def test_what_cannot_be_true_is_shown_as_it_came_and_said(
         "ring a", "-ring b", "own parent", "late root",
     ]  # fmt: skip
     marks = {"early": "before parent", "endless": "no end", "ring a": "cycle"}
-    marks |= {"own parent": "cycle", "twin a": "same id", "twin b": "same id"}
+    marks |= {"own parent": "cycle", "twin a": "same id", "twin b": "same id", "late root": "root"}
     for name, mark in marks.items():
         expect(page.locator(".row", has_text=name).locator(".mark")).to_have_text(mark)
     assert bar(page, "early") == (0, 20), "a clock was corrected in silence"
     expect(page.locator(".trace-notes")).to_contain_text("1 span names a parent not here")
     expect(page.locator(".trace-notes")).to_contain_text("2 cycles of parents cut")
+    expect(page.locator(".trace-notes")).to_contain_text("1 more root")
 
 
 def test_the_critical_path_is_what_the_end_waited_for(

@@ -7,6 +7,8 @@ const TOP = 6;
 const THICK = 12;
 const LEAST = 2;
 const DENSE = 6;
+/** What is not this wide is drawn in full, as its outline would be all there is. */
+const NARROW = 4;
 
 /** How times become places: `x(ns)` in pixels of a cell *width* wide that shows *from* to *to*. */
 export function scaleOf({from, to}, width) {
@@ -17,7 +19,7 @@ export function scaleOf({from, to}, width) {
 /** Return the shapes of a row, to be filled by `drawBar` as rows come and go. */
 export function createBar() {
   const parts = {
-    whole: svg("rect", {class: "bar-whole", y: TOP, height: THICK, rx: 2}),
+    whole: svg("rect", {class: "bar-whole", y: TOP + 0.5, height: THICK - 1}),
     self: svg("path", {class: "bar-self"}),
     critical: svg("path", {class: "bar-critical"}),
     error: svg("rect", {class: "bar-error", y: TOP - 0.5, height: THICK + 1, rx: 2}),
@@ -28,7 +30,7 @@ export function createBar() {
     ...Object.values(parts)), ...parts};
 }
 
-/** Draw *node* with *bar*; its *label* stands where there is room. */
+/** Draw *node* with *bar*; its *label* stands behind it, or at the edge beyond which it lies. */
 export function drawBar(bar, node, scale, label) {
   const left = clamp(scale.x(node.start), scale);
   const right = Math.max(clamp(scale.x(node.end), scale), left + LEAST);
@@ -36,13 +38,13 @@ export function drawBar(bar, node, scale, label) {
   bar.root.setAttribute("width", scale.width);
   bar.root.classList.toggle("unfinished", node.unfinished);
   bar.root.classList.toggle("absent", node.absent);
-  bar.root.classList.toggle("instant", node.end === node.start);
+  bar.root.classList.toggle("narrow", right - left < NARROW);
   place(bar.whole, seen, left, right);
   place(bar.error, seen && node.isError, left - 0.5, right + 0.5);
   bar.self.setAttribute("d", blocks(node.selfParts, scale, TOP, THICK));
   bar.critical.setAttribute("d", blocks(node.critical, scale, TOP + THICK + 1, 2));
   bar.events.setAttribute("d", ticks(node.raw.events, scale));
-  placeLabel(bar.label, label, {left, right, seen}, scale);
+  placeLabel(bar.label, label, node, scale);
 }
 
 const clamp = (x, scale) => Math.min(Math.max(x, -LEAST), scale.width + LEAST);
@@ -77,17 +79,12 @@ function ticks(events, scale) {
   }
   // Many would hide the bar: those stand above it only.
   const high = seen.size * DENSE > scale.width ? 4 : THICK + 6;
-  return [...seen].map((x) => `M${x - 0.5} ${TOP - 4}h1v${high}h-1z`).join("");
+  return [...seen].map((x) => `M${x} ${TOP - 4}h1v${high}h-1z`).join("");
 }
 
-/** Beside the bar on the side with more room; within it if there is none. */
-function placeLabel(text, label, {left, right, seen}, scale) {
-  text.textContent = label;
-  text.classList.toggle("gone", !seen);
-  const room = label.length * 6.5 + 10;
-  const after = right + room <= scale.width;
-  const before = !after && left - room >= 0;
-  text.setAttribute("x", (after ? right + 5 : before ? left - 5 : Math.min(right, scale.width) - 5).toFixed(1));
-  text.setAttribute("text-anchor", after ? "start" : "end");
-  text.classList.toggle("inside", !after && !before);
+// The cell is wider than the scale (see trace.css), so that there is room behind a bar that ends last.
+function placeLabel(text, label, {start, end}, scale) {
+  const right = Math.min(Math.max(scale.x(end), scale.x(start) + LEAST), scale.width + LEAST);
+  text.textContent = end < scale.from ? `◂ ${label}` : start > scale.to ? `${label} ▸` : label;
+  text.setAttribute("x", (end < scale.from ? 5 : right + 5).toFixed(1));
 }

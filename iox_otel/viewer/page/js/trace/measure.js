@@ -26,8 +26,9 @@ function uncovered(node) {
  * Set `critical`, the parts of each span that the end of *root* waited for.
  *
  * From the end backwards: a span is on the path while it runs alone, then the child that finished
- * last takes over until that child began, and so on. A child that runs beyond its parent is looked
- * at as far as the parent goes. Parts come in order of time.
+ * last takes over until that child began, and so on. A child that runs on beyond its parent, or
+ * beyond the start of the one after it on the path, is looked at up to there: a span is never on the
+ * path while a child of it runs. Parts come in order of time.
  */
 export function markCriticalPath(root) {
   const work = [{node: root, from: root.start, to: root.end}];
@@ -36,9 +37,9 @@ export function markCriticalPath(root) {
     const parts = [];
     let at = to;
     for (const child of lastFinishedFirst(node)) {
-      const end = Math.min(child.end, to);
+      const end = Math.min(child.end, at);
       const start = Math.max(child.start, from);
-      if (end > at || start >= end) continue;
+      if (start >= end) continue;
       if (at > end) parts.push([end, at]);
       work.push({node: child, from: start, to: end});
       at = start;

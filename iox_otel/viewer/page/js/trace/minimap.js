@@ -12,9 +12,11 @@ export function createMinimap(trace, zoom) {
   const before = el("div", {class: "minimap-shade"});
   const after = el("div", {class: "minimap-shade"});
   const choice = el("div", {class: "minimap-choice", hidden: true});
+  const rows = el("div", {class: "minimap-rows", hidden: true});
+  const matches = svg("path", {class: "minimap-matches"});
   const root = el("div", {class: "minimap", role: "img",
     "aria-label": "The whole trace; drag to zoom, double click for all of it"},
-  picture(trace), before, after, choice);
+  picture(trace, matches), before, after, rows, choice);
   dragRange(root, {
     during: (from, to) => showChoice(choice, from, to),
     done(from, to) {
@@ -33,6 +35,20 @@ export function createMinimap(trace, zoom) {
       after.style.width = `${100 - (100 * to) / trace.duration}%`;
       root.classList.toggle("is-zoomed", from > 0 || to < trace.duration);
     },
+    /** Mark which rows are in sight, from that of *first* to before that of *next*, unless it is all. */
+    showRows(first, next) {
+      const size = trace.nodes.length;
+      const [from, to] = [first?.index ?? 0, next?.index ?? size];
+      rows.hidden = from === 0 && to === size;
+      rows.style.top = `${(100 * from) / size}%`;
+      rows.style.height = `${(100 * (to - from)) / size}%`;
+    },
+    showMatches(found) {
+      const size = trace.nodes.length;
+      const tops = new Set([...found].map(({index}) => Math.round((index / size) * HIGH * 2) / 2));
+      const high = Math.min(Math.max(HIGH / size, 1), 6);
+      matches.setAttribute("d", [...tops].map((y) => rectangle(0, y, WIDE, high)).join(""));
+    },
   };
 }
 
@@ -43,7 +59,7 @@ export function showChoice(choice, from, to) {
   choice.style.width = `${100 * (to - from)}%`;
 }
 
-function picture(trace) {
+function picture(trace, matches) {
   const paths = new Map();
   const drawn = new Set();
   const high = Math.max(HIGH / Math.max(trace.nodes.length, 1), 1);
@@ -58,10 +74,10 @@ function picture(trace) {
     drawn.add(place);
     if (!paths.has(node.service)) paths.set(node.service, []);
     paths.get(node.service).push(rectangle(x, y, wide, Math.min(high * 0.8, 6)));
-    if (node.isError) errorPath(paths).push(rectangle(Math.min(x, WIDE - 2), y, 2, Math.min(high, 6)));
+    if (node.isError) errorPath(paths).push(rectangle(Math.min(x, WIDE - 6), Math.min(y, HIGH - 5), 6, 5));
   }
   return svg("svg", {viewBox: `0 0 ${WIDE} ${HIGH}`, preserveAspectRatio: "none", "aria-hidden": "true"},
-    ...[...paths].sort(errorsLast).map(([service, parts]) => servicePath(service, parts)));
+    matches, ...[...paths].sort(errorsLast).map(([service, parts]) => servicePath(service, parts)));
 }
 
 const ERRORS = Symbol("errors");

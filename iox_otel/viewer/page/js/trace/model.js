@@ -3,12 +3,14 @@
 // Nothing here is repaired in silence: what cannot be true (a child before its parent, two spans of
 // one id, a cycle of parents) is shown as it came and said in the `warnings` of the span.
 
+import {counted} from "../format.js";
 import {markCriticalPath, measureSelfTimes} from "./measure.js";
 import {adopt, cutCycles, groupByParent, indexById} from "./parents.js";
 
 /** OpenTelemetry's numbers of span kinds. */
 export const KINDS = ["unspecified", "internal", "server", "client", "producer", "consumer"];
 const ERROR = 2;
+const US = 1000;
 
 /**
  * One span in its place. Times are nanoseconds since the start of the trace. `end` is where its bar
@@ -82,8 +84,10 @@ export function modelOf(trace) {
   closeUnfinished(roots);
   const nodes = arrange(roots);
   flagSkew(nodes);
+  flagStrayEvents(nodes);
   measureSelfTimes(nodes);
   const main = mainRoot(roots);
+  flagOtherRoots(roots, main);
   if (main) markCriticalPath(main);
   return summary(trace, {nodes, roots, main, byId});
 }
@@ -137,6 +141,27 @@ function flagSkew(nodes) {
     const why = parent.resource === node.resource ? "" : ": the two clocks differ";
     const early = parent.start - node.start;
     node.warnings.push({kind: "skew", early, text: `starts before its parent${why}`});
+  }
+}
+
+/** "before the span" or "after its end" for the *time* of an event that lies outside *node*, else "". */
+export function outside(time, node) {
+  // Jaeger's clients cut starts and durations down to microseconds: of an end one may be missing.
+  if (time < node.start) return "before the span";
+  return time > node.end + US ? "after its end" : "";
+}
+
+function flagStrayEvents(nodes) {
+  for (const node of nodes) {
+    const stray = node.raw.events.filter(({time}) => outside(time, node)).length;
+    if (stray) node.warnings.push({kind: "stray", text: `${counted(stray, "event")} outside its time`});
+  }
+}
+
+function flagOtherRoots(roots, main) {
+  for (const node of roots) {
+    if (node === main || node.absent || node.raw.parent) continue;
+    node.warnings.push({kind: "root", text: "has no parent either: the trace has several roots"});
   }
 }
 

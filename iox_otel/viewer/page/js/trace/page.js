@@ -163,6 +163,8 @@ const NOTES = {
   duplicate: (n) => `${n} share an id with another`,
   cycle: (n) => `${counted(n, "cycle")} of parents cut`,
 };
+  stray: (n) => (n === 1 ? "1 span has events outside its time" : `${n} spans have events outside their time`),
+  root: (n) => counted(n, "more root"),
 
 /** A line for what is odd about the trace; empty for most. */
 function notesOf(trace, session) {

@@ -10,8 +10,8 @@ const INDENT = 12;
 const MOST_INDENTS = 14;
 
 /**
- * Return the tree grid and what it can do. *on* is told of `select(node)` and
- * `toggle(node)`.
+ * Return the tree grid and what it can do. *on* is told of `select(node)`,
+ * `toggle(node)` and `seen(first, next)`, the nodes of the first row in sight and of the first below it.
  */
 export function createRows(on) {
   const sheet = el("div", {class: "rows-sheet", role: "rowgroup"});
@@ -24,10 +24,10 @@ export function createRows(on) {
 
   function draw() {
     if (!state.scale) return;
-    const first = Math.max(Math.floor(grid.scrollTop / ROW_HEIGHT) - SPARE, 0);
-    const last = Math.min(Math.ceil((grid.scrollTop + grid.clientHeight) / ROW_HEIGHT) + SPARE,
-      state.rows.length);
-    const wanted = inSight(first, last);
+    const first = Math.floor(grid.scrollTop / ROW_HEIGHT);
+    const last = Math.min(Math.ceil((grid.scrollTop + grid.clientHeight) / ROW_HEIGHT), state.rows.length);
+    on.seen(state.rows[first], state.rows[last]);
+    const wanted = around(Math.max(first - SPARE, 0), last + SPARE);
     let above = null;
     for (const [node, row] of live) {
       if (wanted.has(node)) continue;
@@ -45,7 +45,7 @@ export function createRows(on) {
   }
 
   /** The rows from *first* to *last*, and the current one, in their order. */
-  function inSight(first, last) {
+  function around(first, last) {
     const nodes = state.rows.slice(first, last);
     const at = places.get(state.current);
     if (at < first) nodes.unshift(state.current);
@@ -128,7 +128,8 @@ function marks(node) {
   return found;
 }
 
-const ODD = {duplicate: "same id", cycle: "cycle", unfinished: "no end", skew: "before parent"};
+const ODD = {duplicate: "same id", cycle: "cycle", unfinished: "no end", skew: "before parent", stray: "event outside",
+  root: "root"};
 
 function titleOf(node) {
   const lines = [node.absent ? `The parent ${node.id} is not in this trace.` : line(`${node.service}: ${node.title}`)];

@@ -1,19 +1,58 @@
 // The ruler over the bars: ticks at round times, the time under the pointer, and a drag that zooms.
 
 import {el} from "../dom.js";
-import {duration} from "../format.js";
 import {dragRange} from "./drag.js";
 import {showChoice} from "./minimap.js";
 
 const BETWEEN = 110;
+const LETTER = 6.5;
+const SECOND = 1e9;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+/** The steps between a second and a day; below and above they are 1, 2 and 5 of a power of ten. */
+const CLOCK = [[SECOND, [1, 2, 5, 10, 15, 30]], [MINUTE, [1, 2, 5, 10, 15, 30]], [HOUR, [1, 2, 3, 6, 12]]]
+  .flatMap(([unit, steps]) => steps.map((step) => step * unit));
+const UNITS = [["s", SECOND], ["ms", 1e6], ["µs", 1e3], ["ns", 1]];
+const LONG_UNITS = [["d", DAY], ["h", HOUR], ["m", MINUTE], ["s", SECOND]];
 
-/** Round times from *from* to *to*, at least *least* apart. */
-export function roundTimes(from, to, least) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(least, 1)));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= least) ?? 10 * power;
+/** The least round step that is *least* or more. */
+function roundStep(least) {
+  if (least > SECOND / 2 && least <= CLOCK[CLOCK.length - 1]) return CLOCK.find((step) => step >= least);
+  const unit = least > SECOND ? DAY : 1;
+  const power = 10 ** Math.max(Math.floor(Math.log10(least / unit)), 0);
+  return [1, 2, 5, 10].find((factor) => factor * power * unit >= least) * power * unit;
+}
+
+/** The round times, a *step* apart, from *from* to *to*. */
+function roundTimes(from, to, step) {
   const times = [];
-  for (let time = Math.ceil(from / step) * step; time <= to; time += step) times.push(time);
+  for (let n = Math.ceil(from / step); n * step <= to; n++) times.push(n * step);
   return times;
+}
+
+/** *time* as exact as times that are a *step* apart have to be: "20 ms", "1.2345 s", "1 m 30 s". */
+function exactly(time, step) {
+  if (!time) return "0";
+  if (time >= MINUTE) return longTime(time, step);
+  const [unit, size] = UNITS.find(([, ns]) => ns <= time) ?? UNITS[3];
+  return `${decimals(time / size, step / size)} ${unit}`;
+}
+
+const decimals = (value, step) => value.toFixed(Math.max(-Math.floor(Math.log10(step) + 1e-9), 0));
+
+function longTime(time, step) {
+  const parts = [];
+  let rest = time;
+  for (const [unit, size] of LONG_UNITS) {
+    const last = unit === "s" || step % size === 0;
+    const value = last ? decimals(rest / size, step / size) : String(Math.floor(rest / size));
+    rest %= size;
+    if (parts.length) parts.push(`${value.padStart(2, "0")} ${unit}`);
+    else if (Number(value)) parts.push(`${value} ${unit}`);
+    if (last) break;
+  }
+  return parts.join(" ");
 }
 
 /** Return the ruler; *zoom*({from, to} or null) is called for a choice. */
@@ -39,17 +78,17 @@ export function createRuler(zoom) {
     show(next) {
       scale = next;
       const least = ((scale.to - scale.from) / Math.max(scale.width, 1)) * BETWEEN;
-      const times = roundTimes(scale.from, scale.to, least);
-      marks.replaceChildren(...times.map((time) => tick(time, scale)));
+      const step = roundStep(least);
+      const times = roundTimes(scale.from, scale.to, step);
+      marks.replaceChildren(...times.map((time) => tick(scale.x(time), exactly(time, step), scale)));
       return times.map((time) => scale.x(time));
     },
   };
 }
 
-function tick(time, scale) {
-  const mark = el("span", {class: "ruler-mark"}, duration(time));
-  const x = scale.x(time);
+/** A label at *x*; without its text where that would go beyond the scale. */
+function tick(x, text, scale) {
+  const mark = el("span", {class: "ruler-mark"}, x + text.length * LETTER > scale.width ? "" : text);
   mark.style.left = `${x}px`;
-  mark.classList.toggle("at-end", x > scale.width - 50);
   return mark;
 }

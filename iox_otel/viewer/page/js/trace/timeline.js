@@ -21,13 +21,13 @@ export function createTimeline(trace, on) {
   const zoom = (wanted) => on.zoom(wanted && within(wanted, trace));
   const minimap = createMinimap(trace, zoom);
   const ruler = createRuler(zoom);
-  const rows = createRows(on);
+  const rows = createRows({...on, seen: minimap.showRows});
   const lines = el("div", {class: "grid-lines", "aria-hidden": "true"});
-  const pointer = createPointer(() => range);
   const root = el("div", {class: "timeline"});
   const border = splitter({label: "Width of the names", size: () => nameWidth(ruler, root),
     resize: (width) => resizeNames(root, width)});
-  const body = el("div", {class: "timeline-body"}, lines, rows.root, pointer.root);
+  const body = el("div", {class: "timeline-body"}, lines, rows.root);
+  const pointer = createPointer(body, ruler.root, () => range);
   root.append(minimap.root, el("div", {class: "timeline-head"},
     el("div", {class: "timeline-title"}, "Service and operation", legend()), border, ruler.root), body);
 
@@ -40,18 +40,19 @@ export function createTimeline(trace, on) {
     lines.replaceChildren(...marks.map((x) => line(x)));
     minimap.show(range);
     rows.show({scale});
+    pointer.draw();
   }
 
   const observer = new ResizeObserver(rescale);
   observer.observe(ruler.root);
   observer.observe(rows.root);
   wheelZoom(body, ruler.root, () => range, zoom);
-  pointer.follow(body, ruler.root);
   return {
     root,
     rows,
     show(change) {
       range = change.range ?? range;
+      if (change.matches) minimap.showMatches(change.matches);
       rows.show(change);
       rescale();
     },
@@ -103,25 +104,29 @@ function wheelZoom(body, ruler, range, zoom) {
   }, {passive: false});
 }
 
-/** A thin line that says the time under the pointer. */
-function createPointer(range) {
+/** A thin line in *body* that says the time under the pointer; `draw` does it anew for another scale. */
+function createPointer(body, ruler, range) {
   const said = el("span", {class: "pointer-time"});
   const root = el("div", {class: "pointer-line", "aria-hidden": "true", hidden: true}, said);
-  return {
-    root,
-    follow(body, ruler) {
-      body.addEventListener("pointermove", (event) => {
-        const box = ruler.getBoundingClientRect();
-        const share = (event.clientX - box.left) / box.width;
-        root.hidden = share < 0 || share > 1;
-        if (root.hidden) return;
-        const {from, to} = range();
-        root.style.left = `${event.clientX - body.getBoundingClientRect().left}px`;
-        root.classList.toggle("at-end", share > 0.9);
-        said.textContent = duration(from + share * (to - from));
-      });
-      body.addEventListener("pointerleave", () => { root.hidden = true; });
-    },
-  };
-}
+  let pointed = null;
 
+  function draw() {
+    const box = ruler.getBoundingClientRect();
+    const share = pointed === null ? -1 : (pointed - box.left) / box.width;
+    root.hidden = share < 0 || share > 1;
+    if (root.hidden) return;
+    const {from, to} = range();
+    root.style.left = `${pointed - body.getBoundingClientRect().left}px`;
+    root.classList.toggle("at-end", share > 0.9);
+    said.textContent = duration(from + share * (to - from));
+  }
+
+  const follow = (x) => {
+    pointed = x;
+    draw();
+  };
+  body.append(root);
+  body.addEventListener("pointermove", (event) => follow(event.clientX));
+  body.addEventListener("pointerleave", () => follow(null));
+  return {draw};
+}
