@@ -24,6 +24,12 @@ function digits(value) {
 
 const UNITS = {ns: 1, us: 1e3, "µs": 1e3, "μs": 1e3, ms: 1e6, s: 1e9, m: 6e10, h: 3.6e12};
 
+/** Nanoseconds as `parseDuration` reads them again: "1.5ms". */
+export function exactDuration(ns) {
+  const unit = ["s", "ms", "µs", "ns"].find((each) => UNITS[each] <= ns) ?? "ns";
+  return `${ns / UNITS[unit]}${unit}`;
+}
+
 /** The nanoseconds of "1.5ms" or "1m30s", as the query API takes durations; null if it is none. */
 export function parseDuration(text) {
   const wanted = text.replaceAll(" ", "");
@@ -56,6 +62,12 @@ export function dateTime(ns) {
   const ms = msOf(ns);
   const at = new Date(ms);
   return Number.isNaN(at.getTime()) ? "no time" : `${date(at)} ${time(ms, ms)}`;
+}
+
+/** The same to the last nanosecond that is known: "2026-11-27 18:50:58.666 123 400". */
+export function exactTime(ns) {
+  const below = String(BigInt(ns) % NS_PER_MS).padStart(6, "0").replace(/(000)+$/, "");
+  return [dateTime(ns), ...below.match(/.../g) ?? []].join("\u202f");
 }
 
 /** How long ago a moment (ms) was: "now", "12 s ago", "3 h ago"; later moments are "ahead". */

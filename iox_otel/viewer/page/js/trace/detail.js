@@ -1,11 +1,11 @@
 // The panel of one span: all that is known of it.
 
 import {el} from "../dom.js";
-import {count, counted, dateTime, duration, line} from "../format.js";
+import {count, counted, duration, exactTime, line} from "../format.js";
 import {attributeTable, attributeText, dropNote} from "./attributes.js";
 import {copyButton} from "./copy.js";
 import {length} from "./measure.js";
-import {KINDS} from "./model.js";
+import {KINDS, outside} from "./model.js";
 import {exceptionOf, exceptionView, shownAlready} from "./stack.js";
 
 const AT_ONCE = 200;
@@ -49,7 +49,7 @@ function spanParts(node, trace, on, needle) {
     raw.attributes.length || raw.dropped?.attributes
       ? pairs("Tags", raw.attributes, raw.dropped?.attributes, needle) : null,
     raw.events.length || raw.dropped?.events ? events(node, needle) : null,
-    raw.links.length || raw.dropped?.links ? links(node, on, needle) : null,
+    raw.links.length || raw.dropped?.links ? links(node, trace, on, needle) : null,
     pairs("Process", resource.attributes, resource.dropped, needle),
     scope?.name || scope?.attributes?.length ? scopePart(scope, needle) : null,
   ];
@@ -78,17 +78,20 @@ function facts(node, trace, on) {
     ["Duration", node.unfinished ? "no end" : duration(node.duration) + share],
     ["Self time", duration(node.selfTime)],
     ["On critical path", duration(length(node.critical))],
-    ["Start", `${duration(node.start)} after the trace's`],
-    ["At", dateTime(trace.startNs + BigInt(Math.round(node.start)))],
+    ["Start", `${duration(node.start)} after the trace began`],
+    ["At", exactTime(trace.startNs + BigInt(Math.round(node.start)))],
     ["Kind", KINDS[node.kind] ?? String(node.kind)],
     ["Span id", node.id],
     ["Parent", parent && !parent.absent ? spanButton(parent, on) : node.raw.parent ?? "none, a root"],
-    node.children.length ? ["Children", `${node.children.length}, with all below ${counted(node.below, "span")}`] : null,
+    node.children.length ? ["Children", childrenText(node)] : null,
     ...carried(node.raw),
     ["Came by", node.raw.source === "jaeger" ? "Jaeger" : "OTLP"],
   ];
   return factList(list.filter(Boolean));
 }
+
+const childrenText = ({children, below}) =>
+  (below > children.length ? `${count(children.length)}; ${count(below)} spans below it in all` : count(below));
 
 /** What came along in a span's or a link's context. */
 const carried = ({state, flags}) => [
@@ -103,16 +106,17 @@ function section(title, ...content) {
   return el("section", {class: "detail-section"}, el("h3", {}, title), ...content);
 }
 
+/** The title of a section that has *number* of them. */
+const numbered = (title, number) => [`${title} `, el("span", {class: "count"}, count(number))];
+
 function pairs(title, attributes, dropped, needle) {
   const copy = copyButton(`Copy all: ${title}`, () => attributeText(attributes), "Copy all");
-  return el("section", {class: "detail-section"},
-    el("h3", {}, `${title} `, el("span", {class: "count"}, count(attributes.length)), copy),
-    attributeTable(attributes, {label: title, dropped, needle}));
+  return section([...numbered(title, attributes.length), copy], attributeTable(attributes, {label: title, dropped, needle}));
 }
 
 function events(node, needle) {
   const {events: all, dropped} = node.raw;
-  return section(`Events ${count(all.length)}`, ...inParts("ol", "events", all, (event) => eventPart(event, node, needle)),
+  return section(numbered("Events", all.length), ...inParts("ol", "events", all, (event) => eventPart(event, node, needle)),
     dropNote(dropped?.events));
 }
 
@@ -137,19 +141,22 @@ function eventPart(event, node, needle) {
   const rest = exception ? event.attributes.filter(([key]) => !shownAlready(key)) : event.attributes;
   return el("li", {class: exception ? "event is-exception" : "event"},
     el("p", {class: "event-head"}, el("time", {title: "since the span's start"}, after(event.time - node.start)),
-      el("span", {class: "event-name"}, line(event.name, 1000) || "(no name)")),
+      el("span", {class: "event-name"}, line(event.name, 1000) || "(no name)"),
+      el("span", {class: "event-outside"}, outside(event.time, node))),
     exception ? exceptionView(exception) : "",
     rest.length || event.dropped ? attributeTable(rest, {label: event.name, dropped: event.dropped, needle}) : "");
 }
 
 const after = (ns) => (ns < 0 ? `−${duration(-ns)}` : `+${duration(ns)}`);
 
-function links(node, on, needle) {
-  return section(`Links ${count(node.raw.links.length)}`, ...inParts("ul", "links", node.raw.links, (link) => {
+function links(node, trace, on, needle) {
+  return section(numbered("Links", node.raw.links.length), ...inParts("ul", "links", node.raw.links, (link) => {
     const href = on.linkTo(link.traceID, link.spanID);
-    const text = `${link.traceID} / ${link.spanID}`;
+    const ids = `${link.traceID} / ${link.spanID}`;
+    const [here] = link.traceID === trace.traceID ? trace.byId.get(link.spanID) ?? [] : [];
     const said = carried(link);
-    return el("li", {}, href ? el("a", {href, class: "link-target"}, text) : el("code", {}, text),
+    const name = here ? line(`${here.service}: ${here.title}`) : el("code", ids);
+    return el("li", {}, href ? el("a", {href, class: "link-target", title: ids}, name) : name,
       said.length ? factList(said) : "",
       link.attributes.length || link.dropped
         ? attributeTable(link.attributes, {label: "link", dropped: link.dropped, needle}) : "");
