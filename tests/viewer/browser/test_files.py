@@ -103,6 +103,7 @@ def test_a_trace_goes_from_viewer_to_viewer_unchanged(
     expect(page.get_by_role("row")).to_have_count(2)
     send_by_jaeger(viewer, make)
     page.get_by_role("button", name="Show 1 more span").click()
+    expect(page.get_by_role("row")).to_have_count(3)
     files = [download(page, title, tmp_path) for title in ("OTLP JSON", "Jaeger JSON")]
     for path in files:
         other = start_viewer()

@@ -1,7 +1,7 @@
 // The bar over a trace: find, hide what is short, go from error to error, fold the tree.
 
 import {el} from "../dom.js";
-import {count, counted, duration, parseDuration} from "../format.js";
+import {count, counted, exactDuration, parseDuration} from "../format.js";
 
 /**
  * Return the bar. *on* is told of `find(text)`, `only(bool)`, `shortest(ns)`, `step(±1)`,
@@ -25,13 +25,13 @@ export function createFindBar(on, {query, only, shortest}) {
   });
   filter.addEventListener("change", () => on.only(filter.checked));
   short.addEventListener("input", () => tellShortest(short, on));
+  const steps = [button("‹", "Previous match (N)", () => on.step(-1)), button("›", "Next match (n)", () => on.step(1))];
+  const toErrors = [button("‹", "Previous error (E)", () => on.error(-1)), button("›", "Next error (e)", () => on.error(1))];
   const root = el("div", {class: "find", role: "search"},
-    el("span", {class: "group"}, input,
-      button("‹", "Previous match (N)", () => on.step(-1)), button("›", "Next match (n)", () => on.step(1)),
-      said, el("label", {class: "check of-rows"}, filter, "matches only")),
+    el("span", {class: "group"}, el("span", {class: "find-field"}, input, said), ...steps,
+      el("label", {class: "check of-rows"}, filter, "matches only")),
     el("span", {class: "group of-rows"}, el("label", {}, "hide shorter than ", short), hidden),
-    el("span", {class: "group errors"}, errors,
-      button("‹", "Previous error (E)", () => on.error(-1)), button("›", "Next error (e)", () => on.error(1))),
+    el("span", {class: "group errors"}, errors, ...toErrors),
     el("span", {class: "buttons fold of-rows"},
       button("Collapse all", "Collapse all", () => on.fold("all")),
       button("−", "Collapse one level ([)", () => on.fold("less")),
@@ -57,8 +57,10 @@ export function createFindBar(on, {query, only, shortest}) {
       return had;
     },
     show({matches, at, errors: failed, hidden: out, query: text}) {
-      said.textContent = text.trim() ? (matches ? `${at ? count(at) : "–"} of ${count(matches)}` : "nothing") : "";
+      said.textContent = text.trim() ? (matches ? placeText(at, matches) : "nothing") : "";
       root.classList.toggle("finds-nothing", Boolean(text.trim()) && !matches);
+      for (const each of steps) each.disabled = !matches;
+      for (const each of toErrors) each.disabled = !failed;
       errors.textContent = counted(failed, "error");
       errors.classList.toggle("has-errors", failed > 0);
       hidden.textContent = out ? `${count(out)} hidden` : "";
@@ -66,7 +68,8 @@ export function createFindBar(on, {query, only, shortest}) {
   };
 }
 
-const shortText = (ns) => (ns ? duration(ns).replaceAll(" ", "") : "");
+const placeText = (at, matches) => (at ? `${count(at)} of ${count(matches)}` : `${count(matches)} found`);
+const shortText = (ns) => (ns ? exactDuration(ns) : "");
 
 function tellShortest(field, on) {
   const text = field.value.trim();

@@ -8,10 +8,13 @@ import {flameOf} from "./measure.js";
 const HIGH = 20;
 const LEAST = 0.0015;
 const MOST = 6000;
+/** From which share of the width there is room for a name, and for a time beside it. */
+const NAMED = 0.02;
+const MEASURED = 0.15;
 
 /**
  * Return the flame graph of *trace*; a press on a part makes it the whole width. *on* is told of
- * `find(name)` and `flame(path)`; `show` takes the path as `flame`.
+ * `find(name)` and `flame(path)`; `show` takes the path as `flame`, and `matches`.
  */
 export function createFlame(trace, on) {
   const top = flameOf(trace.roots);
@@ -20,25 +23,32 @@ export function createFlame(trace, on) {
   const out = el("button", {type: "button"}, "Whole trace");
   const spans = el("button", {type: "button"}, "Find its spans");
   let focus = null;
+  let found = null;
   const choose = (node) => on.flame(pathOf(node));
 
   function draw() {
     const parts = laidOut(focus, top);
-    sheet.replaceChildren(...parts.map((part) => box(part, top, choose)));
+    const matches = new Set(found);
+    sheet.replaceChildren(...parts.map((part) => box(part, top, {choose, tell, matches})));
     sheet.style.height = `${(Math.max(...parts.map(({row}) => row), 0) + 1) * HIGH}px`;
-    said.textContent = focus === top ? "As wide as the self time of all below; press a part to enlarge it."
-      : describe(focus, top);
+    tell(focus);
     out.hidden = spans.hidden = focus === top;
   }
 
+  function tell(node) {
+    said.textContent = node === top ? "As wide as the self time of all below; press a part to enlarge it."
+      : describe(node, top);
+  }
+
   out.addEventListener("click", () => choose(top));
+  sheet.addEventListener("pointerleave", () => tell(focus));
   spans.addEventListener("click", () => on.find(focus.name));
   return {
     root: el("div", {class: "flame"}, el("div", {class: "flame-head"}, said, spans, out), sheet),
-    show({flame}) {
+    show({flame, matches}) {
       const wanted = nodeAt(top, flame);
-      if (wanted === focus) return;
-      focus = wanted;
+      if (wanted === focus && matches === found) return;
+      [focus, found] = [wanted, matches];
       draw();
     },
     /** Show what is above; return whether there was anything. */
@@ -88,21 +98,24 @@ function laidOut(focus, top) {
   return parts;
 }
 
-function box({node, row, left, wide}, top, choose) {
-  const made = el("button", {type: "button", class: node.errors ? "flame-box has-errors" : "flame-box",
-    title: describe(node, top)}, wide > 0.02 ? line(node.title) : "");
-  made.setAttribute("aria-label", describe(node, top));
+function box({node, row, left, wide}, top, {choose, tell, matches}) {
+  const kind = `flame-box${node.errors ? " has-errors" : ""}${node.nodes.some((each) => matches.has(each)) ? " is-match" : ""}`;
+  const made = el("button", {type: "button", class: kind, "aria-label": describe(node, top)},
+    wide > NAMED && el("span", {class: "clip"}, line(node.title)),
+    wide > MEASURED && el("span", {class: "flame-time"}, duration(node.value), share(node, top)));
   made.style.left = `${100 * left}%`;
   made.style.width = `${100 * wide}%`;
   made.style.top = `${row * HIGH}px`;
   made.style.setProperty("--svc", colourOf(node.service));
   made.addEventListener("click", () => choose(node));
+  made.addEventListener("pointerenter", () => tell(node));
   return made;
 }
 
+const share = (node, top) => (top.value ? ` (${((100 * node.value) / top.value).toFixed(1)} %)` : "");
+
 function describe(node, top) {
-  const share = top.value ? ` (${((100 * node.value) / top.value).toFixed(1)} %)` : "";
   const errors = node.errors ? `, ${counted(node.errors, "error")}` : "";
-  return `${line(`${node.service}: ${node.title}`)}, ${counted(node.count, "span")}, `
-    + `${duration(node.value)} with all below${share}, self ${duration(node.self)}${errors}`;
+  return `${line(`${node.service}: ${node.title}`, 120)}, ${counted(node.count, "span")}, `
+    + `${duration(node.value)} with all below${share(node, top)}, self ${duration(node.self)}${errors}`;
 }

@@ -7,15 +7,18 @@ import {textOfTrace} from "./text.js";
 
 const FILES = [["jaeger", "Jaeger JSON"], ["otlp", "OTLP JSON"], ["html", "HTML, one file"], ["text", "Text"]];
 
+const group = (title, items) => (items.length
+  ? el("div", {class: "menu-group", role: "group", "aria-label": title}, el("p", title), ...items) : "");
+
 /** The menu; *exportHref*(format) is an address to download from, or null where there is none. */
 export function createMenu(trace, {exportHref, address}) {
   const items = FILES.map(([format, title]) => [exportHref(format), title]).filter(([href]) => href)
     .map(([href, title]) => el("a", {href, download: "", class: "menu-item"}, title));
   const root = el("details", {class: "menu"}, el("summary", {}, "Export"),
-    el("div", {class: "menu-list"}, ...items,
-      copyButton("Copy the tree as text, for an issue report", () => asText(trace), "Copy as text"),
-      copyButton("Copy the link to what is shown", () => address(null), "Copy link"),
-      copyButton("Copy the trace's id", () => trace.traceID, "Copy trace id")));
+    el("div", {class: "menu-list"}, group("Download", items), group("Copy", [
+      copyButton("Copy the tree as text, for an issue report", () => asText(trace), "As text"),
+      copyButton("Copy the link to what is shown", () => address(null), "Link"),
+      copyButton("Copy the trace's id", () => trace.traceID, "Trace id")])));
   root.addEventListener("focusout", (event) => {
     if (event.relatedTarget && !root.contains(event.relatedTarget)) root.open = false;
   });

@@ -146,25 +146,26 @@ function headOf(trace, news, tabs, menu) {
     el("bdi", {class: "row-operation"}, line(main?.title ?? "empty trace")));
   if (main) title.style.setProperty("--svc", colourOf(main.service));
   const errors = trace.errors.length;
-  const facts = [dateTime(trace.startNs), duration(trace.duration), counted(trace.size, "span"),
-    counted(trace.services.size, "service"), `depth ${trace.depth}`];
+  const facts = [counted(trace.size, "span"), counted(trace.services.size, "service"), `depth ${trace.depth}`,
+    dateTime(trace.startNs)];
   return el("header", {class: "trace-head"}, title,
     el("code", {class: "trace-id", title: trace.traceID}, trace.traceID),
     copyButton("Copy the trace's id", () => trace.traceID),
-    el("span", {class: "trace-facts"}, facts.join(" · "),
-      errors ? el("span", {class: "has-errors"}, ` · ${counted(errors, "error")}`) : ""),
+    el("span", {class: "trace-facts"}, duration(trace.duration),
+      errors ? [" · ", el("span", {class: "has-errors"}, counted(errors, "error"))] : "", ` · ${facts.join(" · ")}`),
     el("div", {class: "trace-tools"}, news, tabs.root, menu.root));
 }
 
 const NOTES = {
   orphan: (n) => `${n} ${n === 1 ? "span names a parent" : "spans name parents"} not here`,
-  skew: (n) => `${n} ${n === 1 ? "span starts" : "spans start"} before the parent: shown as they came, no clock is corrected`,
+  skew: (n) => (n === 1 ? "1 span starts before its parent: shown as it came, no clock is corrected"
+    : `${n} spans start before their parents: shown as they came, no clock is corrected`),
   unfinished: (n) => `${n} without an end`,
   duplicate: (n) => `${n} share an id with another`,
   cycle: (n) => `${counted(n, "cycle")} of parents cut`,
-};
   stray: (n) => (n === 1 ? "1 span has events outside its time" : `${n} spans have events outside their time`),
   root: (n) => counted(n, "more root"),
+};
 
 /** A line for what is odd about the trace; empty for most. */
 function notesOf(trace, session) {

@@ -23,7 +23,7 @@ export function open(container, state, app) {
     const {main} = page.trace;
     app.title(main ? line(`${main.service}: ${main.title}`, 80) : `Trace ${state.id}`);
   };
-  const fetchIt = () => load(container, state.id, ended.signal, show);
+  const fetchIt = () => load(container, state.id, ended.signal, app, show);
   fetchIt();
   const endNews = app.live.on("trace", (row) => {
     if (row.traceID === page?.trace.traceID) offerMore(page, row.spans - page.trace.size, fetchIt);
@@ -48,24 +48,24 @@ function offerMore(page, more, show) {
   fill(page.news, el("button", {type: "button", on: {click: show}}, `Show ${counted(more, "more span")} that came in`));
 }
 
-async function load(container, id, signal, show) {
+async function load(container, id, signal, app, show) {
   if (!container.firstChild) fill(container, el("p", {class: "page-narrow dim", role: "status"}, "The trace is being fetched…"));
   try {
     const [json, {showTrace}] = await Promise.all([api.trace(id, {signal}), parts]);
     if (!signal.aborted) show(json, showTrace);
   } catch (error) {
     if (error.name === "AbortError") return;
-    fill(container, failure(id, error, () => load(container, id, signal, show)));
+    fill(container, failure(id, error, app, () => load(container, id, signal, app, show)));
     if (!(error instanceof api.ApiError)) console.error(error);
   }
 }
 
-function failure(id, error, again) {
+function failure(id, error, app, again) {
   const missing = error.status === 404;
   return el("div", {class: "page-narrow"},
     el("p", {class: missing ? "notice warn" : "notice error", role: "alert"},
       missing ? `The trace ${line(id, 40)} is not here: it has not come in, or made room for newer ones.` : error.message),
-    el("p", el("button", {type: "button", on: {click: again}}, "Try again")));
+    el("p", el("button", {type: "button", on: {click: again}}, "Try again"), " ", app.link("search", "Search for traces")));
 }
 
 function hostOf(json, parameters, keep, app) {
