@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from iox_otel_bridge.wire.otlp_decode import attributes_in
+
+from .blocks import place_of
 from .capacity import Capacity
 from .eviction import Forgotten
 from .interned import Common
 from .segments import Segments
-from .stored import Batch, Source, StoredSpan, service_of
-from .tags import KINDS, UNSPECIFIED, kind_of
+from .stored import Batch, parent_id_of, service_of
 from .terms import BatchTerms, KnownTerms, digest_of, halves_of
 
 MAX_TIME_NS = (1 << 63) - 1
@@ -29,7 +31,10 @@ INSERT INTO trace (trace_id, segment, start_ns, last_start_ns, end_ns, longest_n
 VALUES (?, ?, {MAX_TIME_NS}, 0, 0, 0, {MAX_TIME_NS}, 0, 0, 0, {MAX_TIME_NS}, '', '')
 """
 _ADD_SPAN = f"INSERT INTO span VALUES ({', '.join('?' * 11)})"
-_ADD_TERM = "INSERT OR IGNORE INTO term VALUES (?, ?, ?)"
+_ADD_TERM = """
+INSERT INTO term VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET bits = bits | excluded.bits WHERE bits | excluded.bits != bits
+"""
 _UPDATE_TRACE = """
 UPDATE trace SET
     start_ns = min(start_ns, :start_ns), last_start_ns = max(last_start_ns, :last_start_ns),
@@ -46,18 +51,6 @@ _COUNT_SERVICE = """
 INSERT INTO service_of VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET spans = spans + excluded.spans
 """
-
-
-# What `StoredSpan.is_error` and `kind_of` find in the tags of a Jaeger client, by their bytes: to
-# look at each tag once more would take as long as all the rest.
-_ERRORS = frozenset(
-    KeyValue(key="error", value=value).SerializeToString()
-    for value in (AnyValue(bool_value=True), AnyValue(string_value="true"))
-)
-_KINDS = {
-    KeyValue(key="span.kind", value=AnyValue(string_value=kind)).SerializeToString(): kind
-    for kind in KINDS[1:]
-}
 
 
 class _Trace:
@@ -98,7 +91,7 @@ class _Trace:
             self.root = (is_root, start_ns, service, span.name)
 
 
-_New = tuple[StoredSpan, bytes, int, _Trace]
+_New = tuple[Span, bytes, int, _Trace]
 """A span, its bytes, its digest, and what it comes to."""
 
 
@@ -139,11 +132,10 @@ class Arrivals:
         context = _context_of(batch, resource, scope)
         new: list[_New] = []
         for span in batch.spans:
-            stored = StoredSpan(span, batch.resource, batch.scope, batch.source)
             body = span.SerializeToString()
             digest = digest_of(context + body)
-            if trace := self._trace_of(stored.trace_id, digest):
-                new.append((stored, body, digest, trace))
+            if trace := self._trace_of(span.trace_id.rjust(16, b"\0"), digest):
+                new.append((span, body, digest, trace))
         if new:
             # not before, as what no span refers to would never be deleted
             at_resource = self._common.resource.number(resource, batch.schemas.resource, service)
@@ -151,26 +143,22 @@ class Arrivals:
             self._common.resource.count(at_resource, len(new))
             self._common.scope.count(at_scope, len(new))
             terms = BatchTerms(batch, service, resource, self._known)
-            self._take(new, terms, service, (at_resource, at_scope))
+            self._take(new, terms, service, (batch.source.value, at_resource, at_scope))
 
     def _take(
-        self, new: list[_New], terms: BatchTerms, service: str, context: tuple[int, int]
+        self, new: list[_New], terms: BatchTerms, service: str, context: tuple[str, int, int]
     ) -> None:
         operations = self._common.operation
-        for stored, body, digest, trace in new:
-            parent_id = stored.parent_id
-            said = [attribute.SerializeToString() for attribute in stored.span.attributes]
-            if stored.source is Source.JAEGER:
-                is_error = not _ERRORS.isdisjoint(said)
-                kind = next((_KINDS[each] for each in said if each in _KINDS), UNSPECIFIED)
-            else:
-                is_error, kind = stored.is_error, kind_of(stored)
-            trace.count(stored.span, service, is_root=not parent_id, is_error=is_error)
-            signature = terms.add(stored, said, trace.terms, is_error=is_error)
-            operation = operations.number(service, stored.span.name, kind)
+        for span, body, digest, trace in new:
+            said = attributes_in(span, body)
+            facts = terms.facts_of(span, said)
+            parent_id = parent_id_of(span)
+            trace.count(span, service, is_root=not parent_id, is_error=facts.is_error)
+            signature = terms.add(span, said, facts, trace.terms)
+            operation = operations.number(service, span.name, facts.kind)
             operations.count(operation)
-            ids = (stored.span_id, parent_id)
-            row = (*ids, stored.source, *context, operation, body)
+            ids = (bytearray(span.span_id.rjust(8, b"\0")), bytearray(parent_id))
+            row = (*ids, *context, operation, bytearray(body))  # sqlite3 binds bytes far slower
             self._spans.append((trace.number, digest, *halves_of(signature), *row))
             self._span_bytes += len(body)
 
@@ -179,7 +167,7 @@ class Arrivals:
         traces = [trace for trace in self._traces.values() if trace.fields["spans"]]
         write = self._database.executemany
         write(_ADD_SPAN, sorted(self._spans))
-        write(_ADD_TERM, ((t.segment, term, t.number) for t in traces for term in t.terms))
+        write(_ADD_TERM, _terms_of(traces))
         write(_UPDATE_TRACE, [trace.fields for trace in traces])
         write(_UPDATE_ROOT, [(*trace.root, trace.number) for trace in traces])
         of_services = ((t.number, *service) for t in traces for service in t.services.items())
@@ -232,7 +220,20 @@ class Arrivals:
         return self._database.execute(_FIND_SPAN, (number, digest)).fetchone() is not None
 
 
+def _terms_of(traces: Iterable[_Trace]) -> Iterator[tuple[int, int, int, int]]:
+    """Give the rows of the traces' terms: a term that several of a block have, once."""
+    bits_of: dict[tuple[int, int], dict[int, int]] = {}
+    for trace in traces:
+        block, bit = place_of(trace.number)
+        bits = bits_of.setdefault((trace.segment, block), {})
+        for term in trace.terms:
+            bits[term] = bits.get(term, 0) | bit
+    for (segment, block), bits in bits_of.items():
+        for term, has_it in bits.items():
+            yield segment, term, block, has_it
+
+
 def _context_of(batch: Batch, resource: bytes, scope: bytes) -> bytes:
-    """Return bytes that tell where a batch's spans come from; *resource* and *scope* are its."""
+    """Return a hash of where a batch's spans come from; *resource* and *scope* are its."""
     parts = (batch.source.encode(), *(url.encode() for url in batch.schemas), resource, scope)
-    return b"".join(blake2b(part).digest() for part in parts)
+    return blake2b(b"".join(blake2b(part).digest() for part in parts), digest_size=16).digest()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from . import terms
 from .arrivals import MAX_TIME_NS
+from .blocks import SIZE, numbers_in
 from .query import Query
 from .reading import Rows
 from .segments import LIVE
@@ -17,10 +18,9 @@ _FEW = 2_000
 _MAX_SERVICES = 1_000
 """To look for a term of each, where a query names none."""
 
-_TERMS = f"FROM term WHERE segment IN ({LIVE}) AND term.term IN ({{}})"
-_COUNT_TERMS = f"SELECT count(*) FROM (SELECT 1 {_TERMS} LIMIT ?)"
+_BLOCKS = f"SELECT block, bits FROM term WHERE segment IN ({LIVE}) AND term.term IN ({{}}) LIMIT ?"
 _COUNT_LONG = "SELECT count(*) FROM (SELECT 1 FROM trace WHERE longest_ns >= ? LIMIT ?)"
-_WITH_TERM = f"(SELECT DISTINCT trace AS number {_TERMS}) CROSS JOIN trace USING (number)"
+_WITH_NUMBER = "trace NOT INDEXED"
 _LONGEST = "trace INDEXED BY trace_by_longest"
 _NEWEST = "trace INDEXED BY trace_by_start"
 _WHERE = """
@@ -28,10 +28,11 @@ _WHERE = """
 AND trace.start_ns <= :end_ns AND trace.last_start_ns >= :start_ns
 AND trace.longest_ns >= :min_ns AND trace.shortest_ns <= :max_ns
 """
-_HAS_TERM = """
+_HAS_TERM = f"""
 EXISTS (
     SELECT 1 FROM term
-    WHERE term.segment = trace.segment AND term.term IN ({}) AND term.trace = trace.number
+    WHERE term.segment = trace.segment AND term.term IN ({{}})
+        AND term.block = trace.number / {SIZE} AND term.bits >> trace.number % {SIZE} & 1
 )
 """
 _HAS_SIGNATURE = """
@@ -124,21 +125,31 @@ class Candidates:
     def _plan(self, rows: Rows) -> str:
         """Return the statement that gives candidates, from the smallest index that has them."""
         asked = [", ".join(map(str, alternatives)) for alternatives in self._asked]
-        limit = _FEW + 1
-        sizes = [(rows(_COUNT_TERMS.format(each), (limit,))[0][0], each) for each in asked]
+        numbers = {each: _some_with(rows, each) for each in asked}
         source, few = _NEWEST, _FEW
         if query_min_ns := self._bounds["min_ns"]:
-            (few,) = rows(_COUNT_LONG, (query_min_ns, limit))[0]
+            (few,) = rows(_COUNT_LONG, (query_min_ns, _FEW + 1))[0]
             source = _LONGEST if few <= _FEW else _NEWEST
-        rarest = min(sizes, default=None)
-        if rarest and rarest[0] <= min(few, _FEW):
-            source = _WITH_TERM.format(rarest[1])
-            sizes.remove(rarest)
-        where = [_WHERE, *(_HAS_TERM.format(each) for _, each in sorted(sizes))]
+        asked.sort(key=lambda each: len(numbers[each]))
+        where = [_WHERE]
+        if asked and len(numbers[asked[0]]) <= min(few, _FEW):
+            source = _WITH_NUMBER
+            where.append(f"trace.number IN ({', '.join(map(str, numbers[asked.pop(0)]))})")
+        where += map(_HAS_TERM.format, asked)
         columns = [COLUMNS]
         if not self._is_exact:
             columns.append(_HAS_SIGNATURE.format(*terms.halves_of(self.signature)))
         return f"SELECT {', '.join(columns)} FROM {source} WHERE {' AND '.join(where)} {_ORDER}"
+
+
+def _some_with(rows: Rows, alternatives: str) -> set[int]:
+    """Return the numbers of the traces that have one of these terms: all of a few, else more."""
+    numbers: set[int] = set()
+    for block, bits in rows(_BLOCKS.format(alternatives), (_FEW + 1,)):
+        numbers.update(numbers_in(block, bits))
+        if len(numbers) > _FEW:
+            break
+    return numbers
 
 
 def _terms_of(query: Query, services: Sequence[str]) -> list[Alternatives]:

@@ -85,8 +85,9 @@ CREATE TABLE segment (                        -- traces that came one after the 
 CREATE TABLE term (                           -- what a search can ask for, see terms.py
     segment INTEGER NOT NULL,                 -- goes with all its terms, when all its traces have
     term INTEGER NOT NULL,
-    trace INTEGER NOT NULL,
-    PRIMARY KEY (segment, term, trace)
+    block INTEGER NOT NULL,                   -- of traces, see blocks.py
+    bits INTEGER NOT NULL,                    -- which of them have it
+    PRIMARY KEY (segment, term, block)
 ) WITHOUT ROWID;
 """
 

@@ -64,11 +64,11 @@ class Segments:
             return 0
         (number,) = found
         upto = self._database.execute(
-            "SELECT term, trace FROM term WHERE segment = ? ORDER BY term, trace LIMIT 1 OFFSET ?",
+            "SELECT term, block FROM term WHERE segment = ? ORDER BY term, block LIMIT 1 OFFSET ?",
             (number, _TERMS_AT_ONCE - 1),
         ).fetchone()
         if upto:
-            some = "DELETE FROM term WHERE segment = ? AND (term, trace) <= (?, ?)"
+            some = "DELETE FROM term WHERE segment = ? AND (term, block) <= (?, ?)"
             return self._database.execute(some, (number, *upto)).rowcount
         last = self._database.execute("DELETE FROM term WHERE segment = ?", (number,)).rowcount
         self._database.execute("DELETE FROM segment WHERE number = ?", (number,))

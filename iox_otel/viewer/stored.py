@@ -74,8 +74,7 @@ class StoredSpan:
     @property
     def parent_id(self) -> bytes:
         """The parent's id, 8 bytes; empty for a root."""
-        parent = self.span.parent_span_id
-        return parent.rjust(8, b"\0") if any(parent) else b""
+        return parent_id_of(self.span)
 
     @property
     def service(self) -> str:
@@ -105,6 +104,12 @@ def batches_of(request: ExportTraceServiceRequest) -> Iterator[Batch]:
         for of_scope in of_resource.scope_spans:
             schemas = Schemas(of_resource.schema_url, of_scope.schema_url)
             yield Batch(of_resource.resource, of_scope.scope, of_scope.spans, Source.OTLP, schemas)
+
+
+def parent_id_of(span: Span) -> bytes:
+    """Return the id of a span's parent, 8 bytes; empty for a root."""
+    parent = span.parent_span_id
+    return parent.rjust(8, b"\0") if parent.strip(b"\0") else b""
 
 
 def service_of(resource: Resource) -> str:

@@ -11,18 +11,35 @@ from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from .stored import Batch, StoredSpan
-from .tags import Tag, log_fields, process_tags, span_tags, tag_of
+from .stored import Batch, Source, StoredSpan
+from .tags import KINDS, Tag, kind_of, log_fields, process_tags, span_tags, tag_of
 
 _CACHED = 16_384
 _MAX_CACHED_BYTES = 256
 """Of an attribute; longer ones are seldom seen twice."""
 _HALF_BITS = 63
 """A signature has two halves, numbers that SQLite can hold."""
+
+_MARKS = frozenset(
+    KeyValue(key=key, value=value).SerializeToString()
+    for key, value in (
+        ("error", AnyValue(bool_value=True)),
+        ("error", AnyValue(string_value="true")),
+        *(("span.kind", AnyValue(string_value=kind)) for kind in KINDS[1:]),
+    )
+)
+"""The tags of a Jaeger client that `StoredSpan.is_error` and `kind_of` look for, as bytes."""
+# An attribute that holds a text, as bytes: the key, the value, and therein the text; each has a
+# byte that says what follows and, up to 127, one for its length.
+_KEY, _VALUE, _STRING = 0x0A, 0x12, 0x0A
+_MAX_SHORT_BYTES = 127
+
+_Term = tuple[int, int]
+"""A term, and the bits of a signature that it stands for."""
 
 
 def digest_of(body: bytes) -> int:
@@ -54,7 +71,7 @@ def signature_of(terms: Iterable[int]) -> int:
     """Return the bits that a span with these terms has, and others may have too."""
     signature = 0
     for term in terms:
-        signature |= 1 << term % _HALF_BITS | 1 << _HALF_BITS + (term >> 32) % _HALF_BITS
+        signature |= _bits_of(term)
     return signature
 
 
@@ -70,35 +87,35 @@ class Terms(NamedTuple):
     signature: int
 
 
+class Facts(NamedTuple):
+    """What all spans have in common that are alike in their name, kind and status."""
+
+    kind: str
+    """See `kind_of`."""
+    is_error: bool
+    terms: tuple[int, ...]
+    signature: int
+
+
 class KnownTerms:
     """The terms of what is seen again and again. Not thread-safe."""
 
     def __init__(self) -> None:
-        self.facts: dict[tuple[object, ...], Terms] = {}
-        self._attributes: dict[str, dict[bytes, Terms]] = {}
+        self.facts: dict[tuple[object, ...], Facts] = {}
+        self.processes: dict[tuple[str, bytes], Terms] = {}
+        self._attributes: dict[str, dict[bytes, _Term]] = {}
         self._left = _CACHED
 
-    def attributes_of(self, service: str) -> dict[bytes, Terms]:
+    def attributes_of(self, service: str) -> dict[bytes, _Term]:
         """Return what is known of attributes of a service's spans, by their bytes."""
         return self._attributes.setdefault(service, {})
 
-    def keep_facts(self, key: tuple[object, ...], terms: Terms) -> Terms:
-        """Keep and return *terms*."""
-        self._make_room()
-        self.facts[key] = terms
-        return terms
-
-    def keep_attribute(self, service: str, said: bytes, terms: Terms) -> Terms:
-        """Keep and return *terms*, unless the attribute is a long one."""
-        if len(said) <= _MAX_CACHED_BYTES:
-            self._make_room()
-            self.attributes_of(service)[said] = terms
-        return terms
-
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
+        """Forget it all now and then; called before something is added."""
         self._left -= 1
         if self._left < 0:
             self.facts.clear()
+            self.processes.clear()
             self._attributes.clear()
             self._left = _CACHED
 
@@ -114,65 +131,102 @@ class BatchTerms:
     """
 
     def __init__(self, batch: Batch, service: str, resource: bytes, known: KnownTerms) -> None:
+        self._batch = batch
         self._service = service
+        self._tag_head = f"tag\0{service}\0".encode("utf-8", "replace")
         self._known = known
         scope = batch.scope
+        self._is_of_jaeger = batch.source is Source.JAEGER
         self._scope = (service, batch.source, scope.name, scope.version)
-        self.of_process = known.facts.get((service, resource)) or known.keep_facts(
-            (service, resource), _of_tags(service, process_tags(batch.resource))
-        )
+        self._process = known.processes.get((service, resource)) or self._of_process(resource)
 
-    def add(
-        self, stored: StoredSpan, said: Sequence[bytes], terms: set[int], *, is_error: bool
-    ) -> int:
-        """Add a span's terms to *terms*; return its signature. *said* are its attributes' bytes."""
-        facts = self._of_facts(stored, is_error)
-        signature = facts.signature | self.of_process.signature
+    def facts_of(self, span: Span, said: Sequence[bytes]) -> Facts:
+        """Return what *span* has in common with many; *said* are its attributes' bytes."""
+        key: tuple[object, ...]
+        message = trace_state = ""
+        if self._is_of_jaeger:
+            marks = (
+                () if _MARKS.isdisjoint(said) else tuple(each for each in said if each in _MARKS)
+            )
+            key = (self._scope, span.name, marks)
+        else:
+            trace_state, code = span.trace_state, 0
+            if span.HasField("status"):
+                code, message = span.status.code, span.status.message
+            key = (self._scope, span.name, span.kind, code, message, trace_state)
+        if (facts := self._known.facts.get(key)) is None:
+            facts = self._made_of(span)
+            if not (message or trace_state):
+                self._known.make_room()
+                self._known.facts[key] = facts
+        return facts
+
+    def add(self, span: Span, said: Sequence[bytes], facts: Facts, terms: set[int]) -> int:
+        """Add a span's terms to *terms*; return its signature."""
+        terms.update(facts.terms, self._process.terms)
+        signature = facts.signature | self._process.signature
         known = self._known.attributes_of(self._service)
-        terms.update(facts.terms, self.of_process.terms)
-        for at, text in enumerate(said):
-            of_one = known.get(text) or self._of_attribute(stored.span.attributes[at], text)
-            terms.add(of_one[0][0])
-            signature |= of_one[1]
-        for event in stored.span.events:
-            fields = _of_tags(self._service, log_fields(event, stored.source))
+        for each in said:
+            term, bits = known.get(each) or self._of_attribute(each)
+            terms.add(term)
+            signature |= bits
+        for event in span.events if len(span.events) else ():  # to go through nothing is slow
+            fields = _of_tags(self._service, log_fields(event, self._batch.source))
             terms.update(fields.terms)
             signature |= fields.signature
         return signature
 
-    def _of_facts(self, stored: StoredSpan, is_error: bool) -> Terms:
-        span = stored.span
-        status, trace_state = (span.status if span.HasField("status") else None), span.trace_state
-        code, message = (status.code, status.message) if status else (0, "")
-        key = (self._scope, span.name, span.kind, code, is_error, message, trace_state)
-        if (known := self._known.facts.get(key)) is None:
-            known = self._made_of_facts(stored, is_error)
-            if not (message or trace_state):
-                self._known.keep_facts(key, known)
-        return known
+    def _of_process(self, resource: bytes) -> Terms:
+        made = _of_tags(self._service, process_tags(self._batch.resource))
+        self._known.make_room()
+        self._known.processes[self._service, resource] = made
+        return made
 
-    def _made_of_facts(self, stored: StoredSpan, is_error: bool) -> Terms:
-        span, service = stored.span, self._service
+    def _made_of(self, span: Span) -> Facts:
+        batch, service = self._batch, self._service
+        stored = StoredSpan(span, batch.resource, batch.scope, batch.source)
         bare = Span(kind=span.kind, status=span.status, trace_state=span.trace_state)
-        tags = span_tags(StoredSpan(bare, Resource(), stored.scope, stored.source))
+        tags = span_tags(StoredSpan(bare, Resource(), batch.scope, batch.source))
         terms = [of_tag(service, tag.key, tag.text) for tag in tags]
         terms += [of_service(service), of_operation(service, span.name)]
-        return _made([*terms, of_error(service)] if is_error else terms)
+        if stored.is_error:
+            terms.append(of_error(service))
+        return Facts(kind_of(stored), stored.is_error, tuple(terms), signature_of(terms))
 
-    def _of_attribute(self, attribute: KeyValue, said: bytes) -> Terms:
-        tag = tag_of(attribute)
-        term = of_tag(self._service, tag.key, tag.text)
-        made = Terms((term,), signature_of((term,)))
-        return self._known.keep_attribute(self._service, said, made)
+    def _of_attribute(self, said: bytes) -> _Term:
+        term = self._of_short_text(said)
+        if term is None:
+            tag = tag_of(KeyValue.FromString(said))
+            term = of_tag(self._service, tag.key, tag.text)
+        made = (term, _bits_of(term))
+        if len(said) <= _MAX_CACHED_BYTES:
+            self._known.make_room()
+            self._known.attributes_of(self._service)[said] = made
+        return made
+
+    def _of_short_text(self, said: bytes) -> int | None:
+        """Return what `of_tag` does, from the bytes of a text as they are; None if it is not one.
+
+        Values that never come again are mostly short texts, and no cache helps with them.
+        """
+        size = len(said)
+        if size > _MAX_SHORT_BYTES or size < 2 or said[0] != _KEY:
+            return None
+        at = 2 + said[1]
+        if size < at + 4 or said[at] != _VALUE or said[at + 1] != size - at - 2:
+            return None
+        if said[at + 2] != _STRING or said[at + 3] != size - at - 4:
+            return None
+        return digest_of(b"%b%b\0%b" % (self._tag_head, said[2:at], said[at + 4 :]))
 
 
 def _of_tags(service: str, tags: Iterable[Tag]) -> Terms:
-    return _made(of_tag(service, tag.key, tag.text) for tag in tags)
-
-
-def _made(terms: Iterable[int]) -> Terms:
-    made = tuple(terms)
+    made = tuple(of_tag(service, tag.key, tag.text) for tag in tags)
     return Terms(made, signature_of(made))
+
+
+def _bits_of(term: int) -> int:
+    return 1 << term % _HALF_BITS | 1 << _HALF_BITS + (term >> 32) % _HALF_BITS
 
 
 def _hash(*texts: str) -> int:

@@ -6,6 +6,7 @@ OpenTelemetry's semantic conventions.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -14,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .jaeger import ClientStats, decode_batch
 from .jaeger_types import BINARY, BOOL, CHILD_OF, DOUBLE, LONG, STRING
+from .otlp_span import length
 
 REF_TYPE = "opentracing.ref_type"
 """The attribute of a link that says what kind of reference it was: child_of or follows_from."""
@@ -21,10 +23,13 @@ REF_TYPE = "opentracing.ref_type"
 _U64 = (1 << 64) - 1
 _FLAGS = 0xFF
 _MAX_KNOWN = 4_096
-_MAX_KNOWN_TEXT = 64
+_MAX_KNOWN_BYTES = 128
 
-_known: dict[tuple[str, str], KeyValue] = {}
-"""Texts that were seen lately, as attributes: most are seen again and again. Never changed."""
+# How an attribute begins in each of the messages that have some.
+_OF_RESOURCE, _OF_EVENT, _OF_SPAN = b"\x0a", b"\x1a", b"\x4a"
+
+_known: dict[tuple[str, str | int], bytes] = {}
+"""Keys and values that were seen lately, as attributes: most are seen again and again."""
 
 
 class Emitted(NamedTuple):
@@ -57,7 +62,7 @@ def decode_datagram(datagram: bytes) -> Emitted:
     process = batch.process
     resource = Resource()
     _put(resource.attributes.add(), "service.name").string_value = process.serviceName
-    resource.attributes.extend(map(_attribute, process.tags or ()))
+    _put_all(resource, _OF_RESOURCE, process.tags or ())
     return Emitted(
         resource,
         [_span(span) for span in batch.spans],
@@ -78,8 +83,8 @@ def _span(span: Any) -> Span:
         flags=span.flags & _FLAGS,
         start_time_unix_nano=start_us * 1_000 & _U64,
         end_time_unix_nano=(start_us + max(span.duration, 0)) * 1_000 & _U64,
-        attributes=map(_attribute, span.tags or ()),
     )
+    _put_all(made, _OF_SPAN, span.tags or ())
     for log in span.logs or ():
         _add_event(made, log)
     for reference in span.references or ():
@@ -91,11 +96,13 @@ def _span(span: Any) -> Span:
 
 def _add_event(span: Span, log: Any) -> None:
     event = span.events.add(time_unix_nano=max(log.timestamp, 0) * 1_000 & _U64)
-    for field in log.fields:
-        if not event.name and field.key == "event" and field.vType == STRING and field.vStr:
-            event.name = field.vStr
+    others = []
+    for each in log.fields:
+        if not event.name and each.key == "event" and each.vType == STRING and each.vStr:
+            event.name = each.vStr
         else:
-            event.attributes.append(_attribute(field))
+            others.append(each)
+    _put_all(event, _OF_EVENT, others)
 
 
 def _parent_of(span: Any, trace_id: bytes) -> bytes:
@@ -106,31 +113,45 @@ def _parent_of(span: Any, trace_id: bytes) -> bytes:
     return next((_span_id(ref.spanId) for ref in children or same), b"")
 
 
-def _attribute(tag: Any) -> KeyValue:
-    kind = tag.vType
+def _put_all(holder: Resource | Span | Span.Event, head: bytes, tags: Iterable[Any]) -> None:
+    """Add attributes to what has some: as bytes, which is much faster than one by one."""
+    if attributes := [_attribute(tag) for tag in tags]:
+        holder.MergeFromString(head + head.join(attributes))
+
+
+def _attribute(tag: Any) -> bytes:
+    """Return a tag as an attribute, with its length before it."""
+    kind, key = tag.vType, tag.key
     if kind == STRING:
-        return _text(tag.key, tag.vStr or "")
-    made = KeyValue(key=tag.key)
+        text = tag.vStr or ""
+        return _known.get((key, text)) or _keep((key, text), AnyValue(string_value=text))
     if kind == LONG:
-        made.value.int_value = tag.vLong or 0
-    elif kind == BOOL:
-        made.value.bool_value = tag.vBool or False
+        number = tag.vLong or 0
+        return _known.get((key, number)) or _keep((key, number), AnyValue(int_value=number))
+    if kind == BOOL:
+        value = AnyValue(bool_value=tag.vBool or False)
     elif kind == DOUBLE:
-        made.value.double_value = 0.0 if tag.vDouble is None else tag.vDouble
+        value = AnyValue(double_value=0.0 if tag.vDouble is None else tag.vDouble)
     elif kind == BINARY:
-        made.value.bytes_value = tag.vBinary or b""
-    return made
+        value = AnyValue(bytes_value=tag.vBinary or b"")
+    else:
+        value = None
+    return _with_length(KeyValue(key=key, value=value))
 
 
-def _text(key: str, text: str) -> KeyValue:
-    if (known := _known.get((key, text))) is not None:
-        return known
-    made = KeyValue(key=key, value=AnyValue(string_value=text))
-    if len(text) <= _MAX_KNOWN_TEXT:
+def _keep(known: tuple[str, str | int], value: AnyValue) -> bytes:
+    """Return an attribute, and remember it unless it is long."""
+    made = _with_length(KeyValue(key=known[0], value=value))
+    if len(made) <= _MAX_KNOWN_BYTES:
         if len(_known) >= _MAX_KNOWN:
             _known.clear()
-        _known[key, text] = made
+        _known[known] = made
     return made
+
+
+def _with_length(attribute: KeyValue) -> bytes:
+    body = attribute.SerializeToString()
+    return length(len(body)) + body
 
 
 def _put(attribute: KeyValue, key: str) -> AnyValue:

@@ -22,6 +22,10 @@ from .otlp import decode_request
 
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 _ELLIPSIS = "…"
+# How the fields of a span begin, up to its attributes.
+_ATTRIBUTE, _KIND = 0x4A, 0x30
+_DELIMITED = frozenset((0x0A, 0x12, 0x1A, 0x22, 0x2A, _ATTRIBUTE))
+_FIXED64 = frozenset((0x39, 0x41))
 
 _Holder = Span | Span.Event | Span.Link | Resource | InstrumentationScope
 """What has attributes."""
@@ -83,6 +87,43 @@ def request_to_json(request: ExportTraceServiceRequest) -> dict[str, Any]:
                 if field in holder:
                     holder[field] = base64.b64decode(holder[field]).hex()
     return said
+
+
+def attributes_in(span: Span, body: bytes) -> list[bytes]:
+    """Return the attributes of *span*, each as bytes, cut out of the *body* that it serialises to.
+
+    To serialise them one by one takes three times as long. Protobuf writes fields in the order of
+    their numbers, and what it does not know after all others.
+    """
+    cut_out: list[bytes] = []
+    at, end = 0, len(body)
+    while at < end:
+        tag = body[at]
+        if tag in _DELIMITED:
+            size, start = body[at + 1], at + 2
+            if size > 0x7F:
+                size, start = _varint(body, at + 1)
+            at = start + size
+            if tag == _ATTRIBUTE:
+                cut_out.append(body[start:at])
+        elif tag in _FIXED64:
+            at += 9
+        elif tag == _KIND:
+            _, at = _varint(body, at + 1)
+        else:
+            break
+    if len(cut_out) == len(span.attributes):
+        return cut_out
+    return [attribute.SerializeToString() for attribute in span.attributes]
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    """Return the number that begins there, and where it ends."""
+    number = shift = 0
+    while (byte := body[at]) > 0x7F:
+        number |= (byte & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+    return number | byte << shift, at + 1
 
 
 def cut(span: Span, limits: Limits) -> None:

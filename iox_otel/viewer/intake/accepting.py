@@ -66,11 +66,16 @@ def _has_ids(span: Span) -> bool:
 
     Shorter ones than OTLP asks for are taken as if they had zeros on the left.
     """
+    trace_id, span_id = span.trace_id, span.span_id
     return (
-        len(span.trace_id) <= 16
-        and len(span.span_id) <= 8
+        len(trace_id) <= 16
+        and len(span_id) <= 8
         and len(span.parent_span_id) <= 8
-        and any(span.trace_id)
-        and any(span.span_id)
-        and all(len(link.trace_id) <= 16 and len(link.span_id) <= 8 for link in span.links)
+        and trace_id.count(0) < len(trace_id)
+        and span_id.count(0) < len(span_id)
+        and (not len(span.links) or all(map(_has_short_ids, span.links)))
     )
+
+
+def _has_short_ids(link: Span.Link) -> bool:
+    return len(link.trace_id) <= 16 and len(link.span_id) <= 8

@@ -120,7 +120,14 @@ def test_what_a_client_lost(receiving: Receiving, send: Send) -> None:
     send(datagram(span(1), stats=ClientStats(3, 2, 1)))
     receiving.wait_for(1)
     assert receiving.loss()["processes"] == [
-        {"service": "shop", "client": "c1", "queue_full": 3, "too_large": 2, "failed": 1}
+        {
+            "service": "shop",
+            "client": "c1",
+            "missing": 0,
+            "queue_full": 3,
+            "too_large": 2,
+            "failed": 1,
+        }
     ]
 
 
