@@ -36,6 +36,8 @@ MAX_MB = 256
 SPANS_PER_TRACE = 8
 FLUSH_S = 60.0
 TICK_S = 0.01
+SETTLED_S = 1.5
+LOOK_S = 0.1
 CHROMIUM = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 
 
@@ -115,11 +117,18 @@ def serving(*flags: str) -> Iterator[Viewer]:
 
 def status_of(viewer: Viewer) -> dict[str, Any]:
     """Return a viewer's status once it has stored all that it has."""
+    return settled(viewer)[0]
+
+
+def settled(viewer: Viewer) -> tuple[dict[str, Any], float]:
+    """Return a viewer's status once it has stored all that it has, and how long that took."""
+    began_s = changed_s = time.monotonic()
     before: dict[str, Any] = {}
-    while before != (now := dict(viewer.status())):
-        before = now
-        time.sleep(1.5)
-    return now
+    while time.monotonic() < changed_s + SETTLED_S:
+        if before != (now := dict(viewer.status())):
+            before, changed_s = now, time.monotonic()
+        time.sleep(LOOK_S)
+    return before, changed_s - began_s
 
 
 def lost(loss: dict[str, Any]) -> int:
@@ -151,14 +160,15 @@ def measure_intake(browser: Browser) -> None:
                 page = browser.new_page()
                 page.goto(f"{viewer.url}/search")
                 sent = sending(how, viewer, rate=rate, spans=rate * RATE_S)
-                status = status_of(viewer)
+                status, behind_s = settled(viewer)
                 page.close()
                 cpu_s = cpu_of(viewer)
             seen = status["spans"]["seen"]
             missing = sent.recorded - seen + lost(status["loss"])
             print(
                 f"  {how:<4} {rate:>6,}/s for {sent.took_s:.1f} s: {sent.recorded:,} recorded, "
-                f"{seen:,} stored, {lost(status['loss'])} told lost; "
+                f"{seen:,} stored, {lost(status['loss'])} told lost, the last after "
+                f"{behind_s:.1f} s; "
                 f"{cpu_s / seen * 1e6:.0f} µs of CPU a span"
             )
             if missing or sent.took_s > RATE_S * 1.25:

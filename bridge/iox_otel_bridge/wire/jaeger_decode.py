@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .jaeger import ClientStats, decode_batch
 from .jaeger_types import BINARY, BOOL, CHILD_OF, DOUBLE, LONG, STRING
-from .otlp_span import length
+from .otlp_span import length, sized_attribute
 
 REF_TYPE = "opentracing.ref_type"
 """The attribute of a link that says what kind of reference it was: child_of or follows_from."""
@@ -124,34 +124,27 @@ def _attribute(tag: Any) -> bytes:
     kind, key = tag.vType, tag.key
     if kind == STRING:
         text = tag.vStr or ""
-        return _known.get((key, text)) or _keep((key, text), AnyValue(string_value=text))
+        return _known.get((key, text)) or _keep(key, text)
     if kind == LONG:
         number = tag.vLong or 0
-        return _known.get((key, number)) or _keep((key, number), AnyValue(int_value=number))
+        return _known.get((key, number)) or _keep(key, number)
     if kind == BOOL:
-        value = AnyValue(bool_value=tag.vBool or False)
-    elif kind == DOUBLE:
-        value = AnyValue(double_value=0.0 if tag.vDouble is None else tag.vDouble)
-    elif kind == BINARY:
-        value = AnyValue(bytes_value=tag.vBinary or b"")
-    else:
-        value = None
-    return _with_length(KeyValue(key=key, value=value))
+        return sized_attribute(key, tag.vBool or False)
+    if kind == DOUBLE:
+        return sized_attribute(key, 0.0 if tag.vDouble is None else tag.vDouble)
+    value = AnyValue(bytes_value=tag.vBinary or b"") if kind == BINARY else None
+    body = KeyValue(key=key, value=value).SerializeToString()
+    return length(len(body)) + body
 
 
-def _keep(known: tuple[str, str | int], value: AnyValue) -> bytes:
+def _keep(key: str, value: str | int) -> bytes:
     """Return an attribute, and remember it unless it is long."""
-    made = _with_length(KeyValue(key=known[0], value=value))
+    made = sized_attribute(key, value)
     if len(made) <= _MAX_KNOWN_BYTES:
         if len(_known) >= _MAX_KNOWN:
             _known.clear()
-        _known[known] = made
+        _known[key, value] = made
     return made
-
-
-def _with_length(attribute: KeyValue) -> bytes:
-    body = attribute.SerializeToString()
-    return length(len(body)) + body
 
 
 def _put(attribute: KeyValue, key: str) -> AnyValue:

@@ -241,6 +241,22 @@ def signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
+class ReadTag(Tag):  # type: ignore[misc]  # of no type that is known
+    """A Tag that was read: what did not come is on the class, so that no constructor has to run."""
+
+    key = vType = vStr = vDouble = vBool = vLong = vBinary = None
+    __init__ = object.__init__
+
+    def __eq__(self, other: object) -> bool:
+        names = [field[2] for field in self.thrift_spec if field]
+        return isinstance(other, Tag) and all(
+            getattr(self, name) == getattr(other, name) for name in names
+        )
+
+
+_READ = {Tag: ReadTag}
+
+
 class StructType:
     """How structs of one class are encoded and decoded; *cls* is what decoding makes."""
 
@@ -288,7 +304,7 @@ def reader(encoded: bytes) -> TCompactProtocol:
 def _adapt(cls: type[Any], done: dict[type[Any], list[Any]]) -> list[Any]:
     """Return [cls, spec] in the form the C encoder wants: each struct's argument such a list."""
     if cls not in done:
-        pair = done[cls] = [cls, ()]
+        pair = done[cls] = [_READ.get(cls, cls), ()]
         pair[1] = tuple(
             field and (*field[:3], _adapt_argument(field[1], field[3], done), field[4])
             for field in cls.thrift_spec

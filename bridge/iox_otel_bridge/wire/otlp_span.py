@@ -63,6 +63,13 @@ def encode_span(span: Span) -> bytes:
     return b"".join(out)
 
 
+def sized_attribute(key: str, value: str | bool | int | float) -> bytes:
+    """Return an attribute as a `KeyValue` message, with its length before it."""
+    out: list[bytes] = []
+    _attributes(b"", {key: value}, out)
+    return b"".join(out)
+
+
 def length(size: int) -> bytes:
     """Return *size* as protobuf writes lengths."""
     return _VARINTS[size] if size < _FEW else _varint(size)
