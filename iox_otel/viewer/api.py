@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from . import jaeger_json, parameters
-from .endpoints import in_a_thread
+from .endpoints import in_a_thread, large_json
 from .search import find
 from .store import Store
 
@@ -93,7 +93,7 @@ class _Api:
 
 
 def _answer(data: Any, *, total: int = 0, errors: list[dict[str, str]] | None = None) -> Response:
-    return JSONResponse({"data": data, "total": total, "limit": 0, "offset": 0, "errors": errors})
+    return large_json({"data": data, "total": total, "limit": 0, "offset": 0, "errors": errors})
 
 
 def _refused(status: int, message: str) -> Response:

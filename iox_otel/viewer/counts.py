@@ -7,7 +7,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from iox_otel_bridge.wire.jaeger import ClientStats
+from iox_otel_bridge.wire.jaeger_batch import ClientStats
 from iox_otel_bridge.wire.jaeger_decode import Emitted
 
 from .stored import service_of

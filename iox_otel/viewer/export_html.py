@@ -14,24 +14,18 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from posixpath import dirname, join, normpath
 from typing import NamedTuple
+
+from .modules import IMPORT, ModuleError, order_of, resolved, source_of
 
 PAGE = Path(__file__).parent / "page"
 START = "trace/standalone.js"
 SHEETS = ("base", "colours", "controls", "shell", "trace")
 
-_IMPORT = re.compile(
-    r'^import (?:\{(?P<names>[^}]*)\}|\* as (?P<whole>\w+)) from "(?P<path>[^"]+)";$', re.MULTILINE
-)
 _EXPORT = re.compile(
     r"^export (?=(?:async )?function\*? (\w+)|const (\w+)|class (\w+))", re.MULTILINE
 )
 _LEFT_OVER = re.compile(r"^\s*(?:import\b(?!\()|export\b).*$|\bimport\(", re.MULTILINE)
-
-
-class ModuleError(Exception):
-    """A module of the page is written in a way that cannot be put into one script."""
 
 
 class _Parts(NamedTuple):
@@ -81,38 +75,19 @@ def bundle(root: Path, start: str) -> str:
 
     The script calls the function `start` that the first module exports. Raises ModuleError.
     """
-    order: list[str] = []
-    _visit(root, start, order, ())
+    order = order_of(root, start)
     numbers = {path: f"m{index}" for index, path in enumerate(order)}
     modules = [_function(root, path, numbers) for path in order]
     return "\n".join(['(() => {\n"use strict";', *modules, f"{numbers[start]}.start();\n}})();"])
 
 
-def _visit(root: Path, path: str, order: list[str], above: tuple[str, ...]) -> None:
-    if path in above:
-        raise ModuleError(f"modules import in a circle: {' → '.join((*above, path))}")
-    if path in order:
-        return
-    for found in _IMPORT.finditer(_source(root, path)):
-        _visit(root, _resolved(path, found["path"]), order, (*above, path))
-    order.append(path)
-
-
-def _source(root: Path, path: str) -> str:
-    return (root / path).read_text("utf-8")
-
-
-def _resolved(path: str, relative: str) -> str:
-    return normpath(join(dirname(path), relative))
-
-
 def _function(root: Path, path: str, numbers: Mapping[str, str]) -> str:
     def bound(found: re.Match[str]) -> str:
-        module = numbers[_resolved(path, found["path"])]
+        module = numbers[resolved(path, found["path"])]
         names = found["whole"] or "{" + re.sub(r"\s+as\s+", ": ", found["names"]) + "}"
         return f"const {names} = {module};"
 
-    source = _IMPORT.sub(bound, _source(root, path))
+    source = IMPORT.sub(bound, source_of(root, path))
     exported = [next(filter(None, found.groups())) for found in _EXPORT.finditer(source)]
     source = _EXPORT.sub("", source)
     if odd := _LEFT_OVER.search(source):

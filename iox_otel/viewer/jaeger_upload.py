@@ -85,8 +85,9 @@ def _resource(process: Mapping[str, Any]) -> Resource:
 def _add_event(span: Span, log: Mapping[str, Any], source: Source) -> None:
     event = span.events.add(time_unix_nano=int(log["timestamp"]) * 1_000)
     fields = [_attribute(field) for field in log.get("fields") or ()]
+    named = [field for field in fields if field.key == "event"]
     # As OTLP, an attribute of that key stands in the name's place: several were attributes all.
-    if source is Source.JAEGER or sum(field.key == "event" for field in fields) == 1:
+    if named and named[0].value.string_value and (source is Source.JAEGER or len(named) == 1):
         event.name = _take(fields, "event")
     event.attributes.extend(fields)
 

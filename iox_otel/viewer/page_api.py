@@ -15,7 +15,7 @@ from iox_otel_bridge.wire.errors import DecodeError
 
 from . import jaeger_json, otlp_json, page_json, page_query
 from .bodies import BodyError, read_body
-from .endpoints import in_a_thread
+from .endpoints import in_a_thread, large_json
 from .export_html import export_html
 from .intake.accepting import Accepting
 from .live import Live
@@ -104,7 +104,7 @@ class PageApi:
 
     def _trace(self, request: Request) -> Response:
         spans = self._store.trace(trace_id_of(request.path_params["trace_id"]))
-        return JSONResponse(page_json.trace_of(spans)) if spans else _not_found()
+        return large_json(page_json.trace_of(spans)) if spans else _not_found()
 
     def _export(self, request: Request) -> Response:
         wanted = request.query_params.get("format", "")

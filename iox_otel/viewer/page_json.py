@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from iox_otel_bridge.wire.otlp_decode import attributes_in
 
 from .search import Row
-from .stored import Plain, Source, StoredSpan, plain
+from .stored import Plain, Source, StoredSpan, plain, service_of
 from .tags import kind_number_of
 
 SAFE = (1 << 53) - 1
@@ -29,7 +32,6 @@ _TYPES = {
     "kvlist_value": "map",
 }
 _JAEGER_FLAGS = 0xFF
-_MAX_KNOWN_BYTES = 256
 
 Message = TypeVar("Message", Resource, InstrumentationScope)
 
@@ -49,7 +51,11 @@ def row_of(row: Row) -> dict[str, Any]:
 
 
 def trace_of(spans: Sequence[StoredSpan]) -> dict[str, Any]:
-    """Return the trace of *spans*, which must be of one and at least one."""
+    """Return the trace of *spans*, which must be of one and at least one.
+
+    Its `attributes` are all that anything in it has, each once; elsewhere are their numbers. What a
+    span does not have is left out. `unpacked` in page/js/packed.js undoes both.
+    """
     start_ns = min(stored.span.start_time_unix_nano for stored in spans)
     end_ns = max(stored.span.start_time_unix_nano + stored.duration_ns for stored in spans)
     resources, scopes = _Numbered[Resource](), _Numbered[InstrumentationScope]()
@@ -65,28 +71,28 @@ def trace_of(spans: Sequence[StoredSpan]) -> dict[str, Any]:
         )
         for stored in ordered
     ]
-    services = {resources.number(stored.resource): stored.service for stored in spans}
     return {
         "traceID": spans[0].trace_id.hex(),
         "startNs": str(start_ns),
         "duration": end_ns - start_ns,
         "resources": [
             {
-                "service": services[number],
-                "attributes": attributes.of(resource.attributes),
+                "service": service_of(resource),
+                "attributes": attributes.of(resource),
                 "dropped": resource.dropped_attributes_count,
             }
-            for number, resource in enumerate(resources.listed)
+            for resource in resources.listed
         ],
         "scopes": [
             {
                 "name": scope.name,
                 "version": scope.version,
-                "attributes": attributes.of(scope.attributes),
+                "attributes": attributes.of(scope),
             }
             for scope in scopes.listed
         ],
         "spans": listed,
+        "attributes": attributes.listed,
     }
 
 
@@ -114,65 +120,91 @@ def _span(
     stored: StoredSpan, start_ns: int, attributes: _Attributes, resource: int, scope: int
 ) -> dict[str, Any]:
     span = stored.span
-    return {
+    began_ns, ended_ns = span.start_time_unix_nano, span.end_time_unix_nano
+    said: dict[str, Any] = {
         "id": stored.span_id.hex(),
         "parent": stored.parent_id.hex() or None,
         "name": span.name,
         "resource": resource,
         "scope": scope,
         "kind": kind_number_of(stored),
-        "start": span.start_time_unix_nano - start_ns,
-        "duration": stored.duration_ns if span.end_time_unix_nano else None,
-        "status": {"code": span.status.code, "message": span.status.message},
-        "attributes": attributes.of(span.attributes),
-        "events": [
-            {
-                "time": event.time_unix_nano - start_ns,
-                "name": event.name,
-                "attributes": attributes.of(event.attributes),
-                "dropped": event.dropped_attributes_count,
-            }
-            for event in span.events
-        ],
-        "links": [
-            {
-                "traceID": link.trace_id.rjust(16, b"\0").hex(),
-                "spanID": link.span_id.rjust(8, b"\0").hex(),
-                "attributes": attributes.of(link.attributes),
-                "state": link.trace_state,
-                "flags": link.flags,
-                "dropped": link.dropped_attributes_count,
-            }
-            for link in span.links
-        ],
-        "dropped": {
-            "attributes": span.dropped_attributes_count,
-            "events": span.dropped_events_count,
-            "links": span.dropped_links_count,
-        },
-        "state": span.trace_state,
-        "flags": span.flags & _JAEGER_FLAGS if stored.source is Source.JAEGER else span.flags,
-        "source": stored.source,
+        "start": began_ns - start_ns,
+        "duration": max(ended_ns - began_ns, 0) if ended_ns else None,
+        "attributes": attributes.of_span(span),
+    }
+    if span.HasField("status") and (span.status.code or span.status.message):
+        said["status"] = {"code": span.status.code, "message": span.status.message}
+    # To go through none takes as long as to go through one.
+    if len(events := span.events):
+        said["events"] = [_event(each, start_ns, attributes) for each in events]
+    if len(links := span.links):
+        said["links"] = [_link(each, attributes) for each in links]
+    if dropped := _dropped(span):
+        said["dropped"] = dropped
+    if state := span.trace_state:
+        said["state"] = state
+    if stored.source is Source.JAEGER:
+        return said | {"source": "jaeger", "flags": span.flags & _JAEGER_FLAGS}
+    if flags := span.flags:
+        said["flags"] = flags
+    return said
+
+
+def _dropped(span: Span) -> dict[str, int]:
+    attributes = span.dropped_attributes_count
+    events, links = span.dropped_events_count, span.dropped_links_count
+    if not (attributes or events or links):
+        return {}
+    return {"attributes": attributes, "events": events, "links": links}
+
+
+def _event(event: Span.Event, start_ns: int, attributes: _Attributes) -> dict[str, Any]:
+    return {
+        "time": event.time_unix_nano - start_ns,
+        "name": event.name,
+        "attributes": attributes.of(event),
+        "dropped": event.dropped_attributes_count,
+    }
+
+
+def _link(link: Span.Link, attributes: _Attributes) -> dict[str, Any]:
+    return {
+        "traceID": link.trace_id.rjust(16, b"\0").hex(),
+        "spanID": link.span_id.rjust(8, b"\0").hex(),
+        "attributes": attributes.of(link),
+        "state": link.trace_state,
+        "flags": link.flags,
+        "dropped": link.dropped_attributes_count,
     }
 
 
 class _Attributes:
-    """Gives attributes as JSON; those that are said again and again are made once."""
+    """Gives equal attributes the same number; `listed` has them as JSON: key, type, value."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, list[Any]] = {}
+        self.listed: list[list[Any]] = []
+        self._numbers: dict[bytes, int] = {}
 
-    def of(self, attributes: Iterable[KeyValue]) -> list[list[Any]]:
-        """Return *attributes*; nobody may change what they are made of."""
-        listed = []
-        for each in attributes:
-            said = each.SerializeToString()
-            if (made := self._known.get(said)) is None:
-                made = [each.key, *_typed(each.value)]
-                if len(said) <= _MAX_KNOWN_BYTES:
-                    self._known[said] = made
-            listed.append(made)
-        return listed
+    def of_span(self, span: Span) -> list[int]:
+        """Return the numbers of a span's attributes."""
+        return self._numbered(attributes_in(span, span.SerializeToString()))
+
+    def of(self, holder: Span.Event | Span.Link | Resource | InstrumentationScope) -> list[int]:
+        """Return the numbers of the attributes of something else."""
+        return self._numbered([each.SerializeToString() for each in holder.attributes])
+
+    def _numbered(self, attributes: list[bytes]) -> list[int]:
+        numbers = self._numbers
+        return [
+            number if (number := numbers.get(each)) is not None else self._add(each)
+            for each in attributes
+        ]
+
+    def _add(self, said: bytes) -> int:
+        attribute = KeyValue.FromString(said)
+        number = self._numbers[said] = len(self.listed)
+        self.listed.append([attribute.key, *_typed(attribute.value)])
+        return number
 
 
 def _typed(value: AnyValue) -> tuple[str, Any]:

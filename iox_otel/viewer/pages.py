@@ -5,18 +5,32 @@ from __future__ import annotations
 import hashlib
 import html
 import mimetypes
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
+from functools import cache
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from .modules import order_of
+
 PAGE = Path(__file__).parent / "page"
-VIEWS = ("/search", "/trace/{id}", "/compare", "/graph")
+_TRACE = "/trace/{id}"
+_VIEWS = {
+    "/search": ("search/view.js",),
+    _TRACE: ("trace/view.js", "trace/page.js"),
+    "/compare": ("compare/view.js", "compare/tree.js"),
+    "/graph": ("graph/view.js",),
+}
+"""Views by their addresses, and the modules that each loads, beside those that they import."""
 
 _BASE = '<base href="/">'
+_STATIC = '="static/'
+_FOR_EVER = "max-age=31536000, immutable"
+_FIRST_LINK = '<script type="module"'
 # As a machine's own table of types may say otherwise, and a browser runs no module of another.
 _TYPES = {
     ".css": "text/css",
@@ -30,7 +44,7 @@ def routes() -> list[Route]:
     """Return the routes of the page."""
     return [
         Route("/", _to_search),
-        *(Route(path, _document) for path in VIEWS),
+        *(Route(path, _document_of(path)) for path in _VIEWS),
         Route("/static/{path:path}", _file),
     ]
 
@@ -39,14 +53,47 @@ async def _to_search(request: Request) -> Response:
     return RedirectResponse(f"{root_of(request)}search", 307)
 
 
-async def _document(request: Request) -> Response:
-    text = await run_in_threadpool((PAGE / "index.html").read_text, "utf-8")
-    base = f'<base href="{html.escape(root_of(request))}">'
-    return _cacheable(request, text.replace(_BASE, base, 1).encode(), "text/html")
+def _document_of(view: str) -> Callable[[Request], Awaitable[Response]]:
+    async def document(request: Request) -> Response:
+        text = await run_in_threadpool(_text_of, view)
+        if view == _TRACE:
+            asked = f"api/viewer/traces/{quote(request.path_params['id'], safe='')}"
+            link = f'<link rel="preload" as="fetch" crossorigin href="{html.escape(asked)}">'
+            text = text.replace(_FIRST_LINK, link + _FIRST_LINK, 1)
+        text = text.replace(_BASE, f'<base href="{html.escape(root_of(request))}">', 1)
+        return Response(text, media_type="text/html", headers={"Cache-Control": "no-cache"})
+
+    return document
+
+
+@cache
+def _text_of(view: str) -> str:
+    """Return the document of a view; it has a browser load all its modules at once."""
+    first = _VIEWS[view]
+    sheet = f'<link rel="preload" as="style" href="static/css/{first[0].partition("/")[0]}.css">'
+    modules = "".join(
+        f'<link rel="modulepreload" href="static/js/{each}">'
+        for each in order_of(PAGE / "js", "app.js", *first)
+    )
+    text = (PAGE / "index.html").read_text("utf-8")
+    text = text.replace(_FIRST_LINK, sheet + modules + _FIRST_LINK, 1)
+    return text.replace(_STATIC, f"{_STATIC}{_version()}/")
+
+
+@cache
+def _version() -> str:
+    """Return what all files of the page together are; an address with it never changes."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(each for each in PAGE.rglob("*") if each.is_file()):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 async def _file(request: Request) -> Response:
     path = PurePosixPath(request.path_params["path"])
+    caching = "no-cache"
+    if path.parts[:1] == (await run_in_threadpool(_version),):
+        path, caching = PurePosixPath(*path.parts[1:]), _FOR_EVER
     media_type = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     try:
         if path.is_absolute() or ".." in path.parts or media_type is None:
@@ -54,23 +101,9 @@ async def _file(request: Request) -> Response:
         content = await run_in_threadpool((PAGE / path).read_bytes)
     except (OSError, ValueError):
         return JSONResponse({"error": "there is no such file"}, 404)
-    return _cacheable(request, content, media_type)
+    return Response(content, media_type=media_type, headers={"Cache-Control": caching})
 
 
 def root_of(request: Request) -> str:
     """Return the path that the viewer is mounted at, with a slash at its end."""
     return "/" + f"{request.scope.get('root_path', '').strip('/')}/".lstrip("/")
-
-
-def _cacheable(request: Request, content: bytes, media_type: str) -> Response:
-    """Answer with *content*, or that it is what the browser has already."""
-    etag = f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": "no-cache"}
-    if etag in list(_tags(request.headers.get("if-none-match", ""))):
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type=media_type)
-
-
-def _tags(header: str) -> Iterator[str]:
-    for tag in header.split(","):
-        yield tag.strip().removeprefix("W/")

@@ -24,6 +24,10 @@ Rows = Callable[..., list[Any]]
 """Returns all rows of a query, called with its SQL and its parameters."""
 
 
+_Context = tuple[Resource, InstrumentationScope, Source, Schemas]
+"""What many spans have in common."""
+
+
 class SpanReader:
     """Reads spans. Not thread-safe, but what it returns may be gone through elsewhere."""
 
@@ -73,8 +77,11 @@ def _decoded(
     resources: dict[int, tuple[Resource, str]],
     scopes: dict[int, tuple[InstrumentationScope, str]],
 ) -> Iterator[StoredSpan]:
+    contexts: dict[tuple[str, int, int], _Context] = {}
     for source, at_resource, at_scope, body in rows:
-        resource, of_resource = resources[at_resource]
-        scope, of_scope = scopes[at_scope]
-        schemas = Schemas(of_resource, of_scope)
-        yield StoredSpan(Span.FromString(body), resource, scope, Source(source), schemas)
+        key = (source, at_resource, at_scope)
+        if (known := contexts.get(key)) is None:
+            (resource, of_resource), (scope, of_scope) = resources[at_resource], scopes[at_scope]
+            known = (resource, scope, Source(source), Schemas(of_resource, of_scope))
+            contexts[key] = known
+        yield StoredSpan(Span.FromString(body), *known)

@@ -47,8 +47,7 @@ class Batch:
     schemas: Schemas = Schemas()
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSpan:
+class StoredSpan(NamedTuple):
     """One span of the store, with what it belongs to.
 
     Ids are bytes, 16 and 8 of them; a 64-bit trace id has zeros on the left. Times are Unix time in

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from iox_otel.viewer import page_json
-from iox_otel.viewer.export_html import PAGE, START, ModuleError, bundle, export_html
+from iox_otel.viewer.export_html import PAGE, START, bundle, export_html
+from iox_otel.viewer.modules import ModuleError
 from iox_otel.viewer.store import Store
 
 Make = Any

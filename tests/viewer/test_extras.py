@@ -34,7 +34,7 @@ def test_the_viewer_does_without_what_the_server_needs() -> None:
         assert viewer.stderr is not None
         url = viewer.stderr.readline().split()[3].removesuffix("/search;")
         with urllib.request.urlopen(f"{url}/search") as page:
-            assert b"static/js/app.js" in page.read()
+            assert b"/js/app.js" in page.read()
         traces = subprocess.run(
             [*command, "traces", "--url", url],
             env=clean_environment(),

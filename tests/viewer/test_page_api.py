@@ -165,7 +165,8 @@ def test_a_trace(everything: Receiving) -> None:
     """What JavaScript's numbers cannot hold is text; nothing else is changed."""
     said = get(everything, "/traces/1").json()
     (span,) = said["spans"]
-    values = {key: (kind, value) for key, kind, value in span["attributes"]}
+    listed = [said["attributes"][number] for number in span["attributes"]]
+    values = {key: (kind, value) for key, kind, value in listed}
     assert values == {
         "k0": ("string", "täxt"),
         "k1": ("bool", False),

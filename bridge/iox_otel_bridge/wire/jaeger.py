@@ -9,7 +9,6 @@ written by hand, since the packaged types have neither. Source: jaeger-idl, `age
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 from opentelemetry.sdk.trace import ReadableSpan
 from thrift.Thrift import TMessageType
@@ -18,10 +17,11 @@ from iox_otel import Span
 from iox_otel_bridge.plain import text_of
 
 from .errors import DecodeError
+from .jaeger_batch import Batch, ClientStats, decode_batch
 from .jaeger_shorten import MARK, shorten_process, shorten_span
 from .jaeger_span import native_span, readable_span
 from .jaeger_tags import mend_span, mend_tags, tags_of
-from .jaeger_types import EMIT_BATCH_ARGS, PROCESS, SPAN, Process, reader
+from .jaeger_types import PROCESS, SPAN, Process
 
 __all__ = [
     "MARK",
@@ -48,25 +48,6 @@ _SEQ_NO = b"\x16"
 _STATS = b"\x1c"
 _I64 = b"\x16"
 _STOP = b"\x00"
-
-
-class ClientStats(NamedTuple):
-    """What a client lost since it started, in spans."""
-
-    full_queue_dropped_spans: int = 0
-    too_large_dropped_spans: int = 0
-    failed_to_emit_spans: int = 0
-
-
-class Batch(NamedTuple):
-    """A decoded datagram."""
-
-    process: Any
-    """`Process` of the generated types: serviceName, tags."""
-    spans: list[Any]
-    """`Span` of the generated types."""
-    seq_no: int | None
-    stats: ClientStats | None
 
 
 def encode_span(span: Span | ReadableSpan) -> bytes:
@@ -119,52 +100,6 @@ def encode_batch(
 def max_batch_bytes(process_bytes: int, span_bytes: int, span_count: int) -> int:
     """Return how long a datagram can be at most, whatever its sequence number and statistics."""
     return _FRAME_BYTES + process_bytes + len(_list_header(span_count)) + span_bytes
-
-
-def decode_batch(datagram: bytes) -> Batch:
-    """Return what is in *datagram*, as a client in any language sent it.
-
-    Raises:
-        DecodeError: it is not an `emitBatch` message, or lacks a required field.
-    """
-    try:
-        protocol = reader(datagram)
-        name, _kind, _seq_id = protocol.readMessageBegin()
-        if name != "emitBatch":
-            raise DecodeError(f"expected a call of emitBatch, got one of {name[:40]!r}")
-        batch = EMIT_BATCH_ARGS.read_from(protocol).batch
-        _require_fields(batch)
-    except DecodeError:
-        raise
-    except Exception as exc:
-        raise DecodeError(f"not an emitBatch message in compact Thrift: {exc!r}") from exc
-    return Batch(batch.process, batch.spans, batch.seqNo, _client_stats(batch.stats))
-
-
-def _require_fields(batch: Any) -> None:
-    """Raise if *batch* lacks a field that `jaeger.thrift` requires: the C decoder does not."""
-    tags = list(batch.process.tags or ())
-    batch.process.validate()
-    for span in batch.spans:
-        span.validate()
-        for reference in span.references or ():
-            reference.validate()
-        for log in span.logs or ():
-            log.validate()
-            tags += log.fields
-        tags += span.tags or ()
-    for tag in tags:
-        tag.validate()
-
-
-def _client_stats(stats: Any) -> ClientStats | None:
-    if stats is None:
-        return None
-    return ClientStats(
-        stats.fullQueueDroppedSpans or 0,
-        stats.tooLargeDroppedSpans or 0,
-        stats.failedToEmitSpans or 0,
-    )
 
 
 def _list_header(size: int) -> bytes:

@@ -13,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from .jaeger import ClientStats, decode_batch
+from .jaeger_batch import ClientStats, decode_batch
 from .jaeger_types import BINARY, BOOL, CHILD_OF, DOUBLE, LONG, STRING
 from .otlp_span import length, sized_attribute
 
@@ -96,13 +96,11 @@ def _span(span: Any) -> Span:
 
 def _add_event(span: Span, log: Any) -> None:
     event = span.events.add(time_unix_nano=max(log.timestamp, 0) * 1_000 & _U64)
-    others = []
-    for each in log.fields:
-        if not event.name and each.key == "event" and each.vType == STRING and each.vStr:
-            event.name = each.vStr
-        else:
-            others.append(each)
-    _put_all(event, _OF_EVENT, others)
+    fields = list(log.fields)
+    at = next((at for at, field in enumerate(fields) if field.key == "event"), None)
+    if at is not None and fields[at].vType == STRING and fields[at].vStr:
+        event.name = fields.pop(at).vStr
+    _put_all(event, _OF_EVENT, fields)
 
 
 def _parent_of(span: Any, trace_id: bytes) -> bytes:

@@ -18,7 +18,6 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .errors import DecodeError
-from .otlp import decode_request
 
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 _ELLIPSIS = "…"
@@ -50,7 +49,7 @@ def read_request(body: bytes) -> ExportTraceServiceRequest:
         DecodeError: it holds none.
     """
     try:
-        return decode_request(body)
+        return ExportTraceServiceRequest.FromString(body)
     except ProtobufError as exc:
         raise DecodeError(f"not an ExportTraceServiceRequest: {exc}") from exc
 

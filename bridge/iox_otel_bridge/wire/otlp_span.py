@@ -99,7 +99,7 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-_FEW = 1 << 14
+_FEW = 1 << 11
 _VARINTS = [_varint(number) for number in range(_FEW)]
 _INTS = [b"\x18" + varint for varint in _VARINTS]
 

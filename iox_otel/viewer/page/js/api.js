@@ -1,5 +1,7 @@
 // What the page asks the server. Every failure is an ApiError whose message is one line.
 
+import {unpacked} from "./packed.js";
+
 export class ApiError extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -59,7 +61,7 @@ export const status = (options) => ask("api/viewer/status", options);
 export const services = (options) => ask("api/viewer/services", options).then((answer) => answer.data);
 /** *params*: URLSearchParams as /api/viewer/traces takes them. */
 export const traces = (params, options) => ask("api/viewer/traces", {...options, params});
-export const trace = (id, options) => ask(`api/viewer/traces/${encodeURIComponent(id)}`, options);
+export const trace = (id, options) => ask(`api/viewer/traces/${encodeURIComponent(id)}`, options).then(unpacked);
 export const upload = (file, options) => ask("api/viewer/upload", {...options, body: file});
 export const dependencies = (params, options) =>
   ask("api/dependencies", {...options, params}).then((answer) => answer.data ?? []);

@@ -199,7 +199,7 @@ const sheets = new Map();
 function styleSheet(name) {
   if (!sheets.has(name)) {
     sheets.set(name, new Promise((settled) => {
-      const href = api.url(`static/${name}`);
+      const {href} = new URL(`../${name}`, import.meta.url);
       document.head.append(el("link", {rel: "stylesheet", href, on: {load: settled, error: settled}}));
     }));
   }

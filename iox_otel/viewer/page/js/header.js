@@ -14,7 +14,7 @@ export class Header {
     const help = el("button", {type: "button", class: "plain", title: "Keyboard (?)", "aria-label": "Keyboard help",
       on: {click: () => app.keys.help()}}, el("kbd", "?"));
     header.append(
-      app.link("search", {class: "brand"}, el("img", {src: "static/icon.svg", alt: ""}), "iox-otel"),
+      app.link("search", {class: "brand"}, el("img", {src: new URL("../icon.svg", import.meta.url).href, alt: ""}), "iox-otel"),
       el("nav", {"aria-label": "Views"}, this.#links),
       el("form", {class: "lookup", role: "search", on: {submit: (event) => this.#lookUp(event, app)}}, this.#field),
       el("span", {class: "gap"}),

@@ -5,12 +5,13 @@
 import {el} from "../dom.js";
 import {Keys} from "../keys.js";
 import {line} from "../format.js";
+import {unpacked} from "../packed.js";
 import {showTrace} from "./page.js";
 import {shortcutsOf} from "./shortcuts.js";
 
 /** Show the trace that is in the document as JSON. */
 export function start() {
-  const json = JSON.parse(document.getElementById("trace").textContent);
+  const json = unpacked(JSON.parse(document.getElementById("trace").textContent));
   const container = document.getElementById("main");
   const page = showTrace(container, json, hostOf(json));
   const keys = new Keys();
