@@ -70,6 +70,8 @@ export class Feed {
   /** Hold the list still, or let it go on, with what was missed. */
   pause(isPaused) {
     this.isPaused = isPaused;
+    clearTimeout(this.#again);
+    this.#again = null;
     if (!isPaused) this.follow(this.#params);
     else this.#on.change();
   }
@@ -100,8 +102,11 @@ export class Feed {
       this.error = null;
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.#byId.clear();
-      this.error = error;
+      // Where nobody asked, what is shown stays; the header says that there is no viewer.
+      if (error.status || this.isWaiting) {
+        this.#byId.clear();
+        this.error = error;
+      }
     }
     this.#asking = null;
     this.#tookMs = performance.now() - began;
@@ -112,7 +117,7 @@ export class Feed {
 
   #askSoon() {
     this.#news = true;
-    if (this.#again || this.#asking) return;
+    if (this.#again || this.#asking || this.isPaused) return;
     this.#again = setTimeout(() => this.#ask(), Math.max(LEAST_WAIT_MS, 3 * this.#tookMs));
   }
 
