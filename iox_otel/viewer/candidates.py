@@ -125,16 +125,18 @@ class Candidates:
     def _plan(self, rows: Rows) -> str:
         """Return the statement that gives candidates, from the smallest index that has them."""
         asked = [", ".join(map(str, alternatives)) for alternatives in self._asked]
-        numbers = {each: _some_with(rows, each) for each in asked}
+        numbers = {each: _few_with(rows, each) for each in asked}
         source, few = _NEWEST, _FEW
         if query_min_ns := self._bounds["min_ns"]:
             (few,) = rows(_COUNT_LONG, (query_min_ns, _FEW + 1))[0]
             source = _LONGEST if few <= _FEW else _NEWEST
-        asked.sort(key=lambda each: len(numbers[each]))
+        asked.sort(key=lambda each: _FEW if (few_of := numbers[each]) is None else len(few_of))
         where = [_WHERE]
-        if asked and len(numbers[asked[0]]) <= min(few, _FEW):
+        rarest = numbers[asked[0]] if asked else None
+        if rarest is not None and len(rarest) <= few:
             source = _WITH_NUMBER
-            where.append(f"trace.number IN ({', '.join(map(str, numbers[asked.pop(0)]))})")
+            where.append(f"trace.number IN ({', '.join(map(str, rarest))})")
+            del asked[0]
         where += map(_HAS_TERM.format, asked)
         columns = [COLUMNS]
         if not self._is_exact:
@@ -142,14 +144,15 @@ class Candidates:
         return f"SELECT {', '.join(columns)} FROM {source} WHERE {' AND '.join(where)} {_ORDER}"
 
 
-def _some_with(rows: Rows, alternatives: str) -> set[int]:
-    """Return the numbers of the traces that have one of these terms: all of a few, else more."""
+def _few_with(rows: Rows, alternatives: str) -> set[int] | None:
+    """Return the numbers of the traces that have one of these terms; None if they are many."""
+    found = rows(_BLOCKS.format(alternatives), (_FEW + 1,))
     numbers: set[int] = set()
-    for block, bits in rows(_BLOCKS.format(alternatives), (_FEW + 1,)):
+    for block, bits in found:
         numbers.update(numbers_in(block, bits))
         if len(numbers) > _FEW:
-            break
-    return numbers
+            return None
+    return numbers if len(found) <= _FEW else None
 
 
 def _terms_of(query: Query, services: Sequence[str]) -> list[Alternatives]:

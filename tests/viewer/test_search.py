@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from iox_otel.viewer import candidates, search
+from iox_otel.viewer.blocks import SIZE
 from iox_otel.viewer.query import Query
 from iox_otel.viewer.search import find, rows_of
 from iox_otel.viewer.store import Store
@@ -113,6 +114,21 @@ def test_a_common_term_and_a_rare_one_find_the_same(
     rare = found(store, **asked)
     monkeypatch.setattr(candidates, "_FEW", 10)
     assert found(store, **asked) == rare == list(range(249, 0, -2))
+
+
+def test_what_several_services_say_is_found_of_all(
+    store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of those that say it of few traces, far apart, where others say it of the same ones."""
+    monkeypatch.setattr(candidates, "_FEW", 10)
+    common, lone = range(1, 6 * SIZE, SIZE), range(6 * SIZE + 1, 10 * SIZE, SIZE)
+    for service, tagged in (("a", common), ("b", common), ("c", common), ("d", lone), ("e", ())):
+        spans = [
+            make.span(trace, ord(service), user="ann" if trace in tagged else "bob")
+            for trace in range(1, 10 * SIZE)
+        ]
+        store.add([make.batch(spans, service)])
+    assert len(find(store, Query(tags=(("user", "ann"),))).rows) == 10
 
 
 def test_a_search_that_looks_at_too_much_says_so(
