@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from .extras import needed_by
 from .failure import Failure, one_line
 
 if TYPE_CHECKING:
@@ -62,11 +63,8 @@ class HttpClient:
         timeout_s: float,
         verbose: bool = False,
     ) -> None:
-        try:
+        with needed_by("This", extra):
             import httpx
-        except ImportError:
-            missing = f"This needs httpx, which is not installed: pip install 'iox-otel[{extra}]'"
-            raise Failure(missing) from None
         self._errors = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
         self._timeouts = httpx.TimeoutException
         self._error_of = error_of

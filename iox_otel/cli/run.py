@@ -15,6 +15,7 @@ import click
 from iox_otel_bridge.config import TracingConfig, check_server_id
 from iox_otel_bridge.settings import SETTINGS
 
+from .extras import needed_by
 from .failure import Failure
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ END_S = 1.6
 LEAST_FLUSH_S = 0.3
 """So long they are tried in any case, however long the last requests took to end."""
 
-_EXTRA = ("datafusion", "httpx", "line_protocol_parser", "pyarrow", "uvicorn")
 _BIND = re.compile(
     r"(?:\[(?P<ipv6>[0-9A-Fa-f:.%\w]+)\]|(?P<host>[^:\[\]\s]+)):(?P<port>[0-9]{1,5})"
 )
@@ -139,17 +139,10 @@ def _tell(line: str) -> None:
 
 def _server() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
     """Import the server, which takes most of a second."""
-    try:
+    with needed_by("The server", "server"):
         from iox_otel.conductor.app import create_app
         from iox_otel.conductor.logs import configure_logging
         from iox_otel.conductor.server import serve
-    except ImportError as exc:
-        missing = (exc.name or "").partition(".")[0]
-        if missing not in _EXTRA:
-            raise
-        raise Failure(
-            f"The server needs {missing}, which is not installed: pip install 'iox-otel[server]'"
-        ) from None
     return create_app, serve, configure_logging
 
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import click
 
+from .extras import needed_by
 from .failure import Failure
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from iox_otel.viewer.server import Listening
 
 DEFAULT_HOST = "127.0.0.1"
-_EXTRA = ("uvicorn",)
 _NAMES = {"udp": "Jaeger UDP", "grpc": "OTLP gRPC", "http": "OTLP HTTP"}
 
 
@@ -98,18 +98,11 @@ def _serve(
     *,
     is_open: bool,
 ) -> None:
-    try:
+    with needed_by("The viewer", "viewer"):
         from iox_otel.viewer.app import Viewer
         from iox_otel.viewer.listening import Port
         from iox_otel.viewer.schema import StoreError
         from iox_otel.viewer.server import Ports, serve
-    except ImportError as exc:
-        missing = (exc.name or "").partition(".")[0]
-        if missing not in _EXTRA:
-            raise
-        raise Failure(
-            f"The viewer needs {missing}, which is not installed: pip install 'iox-otel[viewer]'"
-        ) from None
 
     def wanted(flag: str, *, can_be_off: bool = True) -> Port | None:
         number = numbers[flag]

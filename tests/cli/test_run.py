@@ -330,14 +330,17 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "arguments"),
+    ("missing", "extra", "arguments"),
     [
-        ("datafusion", ("run", "--http-bind", "127.0.0.1:0")),
-        ("uvicorn", ("run", "--http-bind", "127.0.0.1:0")),
-        ("httpx", ("database", "list")),
+        ("datafusion", "server", ("run", "--http-bind", "127.0.0.1:0")),
+        ("uvicorn", "server", ("run", "--http-bind", "127.0.0.1:0")),
+        ("httpx", "server", ("database", "list")),
+        ("uvicorn", "viewer", ("viewer", "--port", "0")),
+        ("orjson", "viewer", ("viewer", "--port", "0")),
+        ("httpx", "viewer", ("traces",)),
     ],
 )
-def test_missing_extra(missing: str, arguments: tuple[str, ...]) -> None:
+def test_missing_extra(missing: str, extra: str, arguments: tuple[str, ...]) -> None:
     """Without the extra the line has the command that installs it."""
     code = (
         f"import sys; sys.modules[{missing!r}] = None;"
@@ -347,7 +350,7 @@ def test_missing_extra(missing: str, arguments: tuple[str, ...]) -> None:
 
     assert ran.returncode == 1
     assert ran.stderr.count("\n") == 1 and missing in ran.stderr
-    assert ran.stderr.endswith("pip install 'iox-otel[server]'\n")
+    assert ran.stderr.endswith(f"pip install 'iox-otel[{extra}]'\n")
 
 
 def test_stats_line() -> None:
