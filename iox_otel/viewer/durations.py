@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 _MAX_NS = (1 << 63) - 1
+_DIGITS = 19
+"""More than that of a number are beyond what counts."""
 _DAY_NS = 24 * 3_600 * 10**9
 _UNITS_NS = {
     "ns": 1,
@@ -27,10 +29,17 @@ def duration_ns(text: str) -> int:
     """Return a duration such as `1.5ms` or `2h45m`; raises ValueError."""
     if not _DURATION.fullmatch(text):
         raise ValueError(f"{text[:40]!r} is not a duration such as 1.5ms or 2h45m")
-    total = sum(float(number) * _UNITS_NS[unit] for number, unit in re.findall(_PART, text))
+    total = sum(_part_ns(number, _UNITS_NS[unit]) for number, unit in re.findall(_PART, text))
     if total > _MAX_NS:
         raise ValueError(f"{text[:40]!r} is longer than 292 years")
-    return -int(total) if text.startswith("-") else int(total)
+    return -total if text.startswith("-") else total
+
+
+def _part_ns(number: str, unit_ns: int) -> int:
+    """Return so many units, to the nanosecond that Go has."""
+    whole, _, fraction = number.partition(".")
+    whole, fraction = whole.lstrip("0")[:_DIGITS], fraction[:_DIGITS]
+    return int(whole or 0) * unit_ns + int(int(fraction or 0) * (unit_ns / 10 ** len(fraction)))
 
 
 def lookback_ns(text: str) -> int:

@@ -25,7 +25,7 @@ from .schema import StoreError
 from .search import find, rows_of
 from .store import Store
 from .stored import StoredSpan
-from .uploads import read_upload
+from .uploads import read_upload, without_known
 from .writer import portions_of
 
 MAX_UPLOAD_BYTES = 256 << 20
@@ -139,7 +139,8 @@ class PageApi:
         if refused:
             raise DecodeError(f"{refused} spans have no valid trace id and span id")
         ids = {stored.trace_id.rjust(16, b"\0") for batch in batches for stored in batch.spans}
-        for portion in portions_of(batches):  # others get their turn between them
+        new = without_known(batches, self._store.trace)
+        for portion in portions_of(new):  # others get their turn between them
             self._live.note(self._store.add(portion, again=ids))
         return sorted(trace_id.hex() for trace_id in ids)
 

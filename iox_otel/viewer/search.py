@@ -67,6 +67,7 @@ class _Search:
         self._query = query
         self._candidates = Candidates(query, services)
         self._rows: list[Row] = []
+        self._seen: set[int] = set()
         self._checked_spans = 0
 
     def run(self) -> Found:
@@ -87,6 +88,9 @@ class _Search:
             if self._checked_spans >= enough:
                 return False
             self._candidates.after = candidate
+            if candidate.number in self._seen:  # its start has moved back since the last page
+                continue
+            self._seen.add(candidate.number)
             if self._fits(reader, candidate):
                 self._rows.append(_row(reader.rows, candidate))
                 if len(self._rows) == self._query.limit:

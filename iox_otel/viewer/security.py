@@ -47,6 +47,8 @@ class Guard:
         token: what everybody has to bring: as `Authorization: Bearer …`, or as a cookie, which
             `?token=…` sets once; None asks for none.
         local_only: turn away what comes from another machine, whatever it brings.
+        any_sender: *hosts* are for browsers only, which say whose page asks: programs may call
+            this machine by other names.
     """
 
     def __init__(
@@ -56,8 +58,10 @@ class Guard:
         hosts: Iterable[str] | None = (),
         token: str | None = None,
         local_only: bool = False,
+        any_sender: bool = False,
     ) -> None:
         self._app = app
+        self._any_sender = any_sender
         self._local_only = local_only
         self._hosts = None if hosts is None else frozenset((*HOSTS, *map(str.lower, hosts)))
         self._token = None if token is None else _digest(token)
@@ -83,7 +87,8 @@ class Guard:
         headers = Headers(scope=scope)
         if self._local_only and not _is_local(scope, headers):
             return _refused(403, "this viewer answers its own machine only, unless it has a token")
-        if not self._knows(headers.get("host", "")):
+        is_asked = "origin" in headers or not self._any_sender
+        if is_asked and not self._knows(headers.get("host", "")):
             return _refused(403, "the Host header is not one of this viewer's; see --host")
         if self._token is None:
             return None

@@ -75,7 +75,8 @@ def serve(
         sockets = [page]
         if ports.http is not None:
             listener = stack.enter_context(listen_tcp(host, ports.http))
-            servers.append(_server(Guard(otlp_http.create_intake(viewer.accepting), hosts=None)))
+            intake = otlp_http.create_intake(viewer.accepting)
+            servers.append(_server(Guard(intake, hosts=_hosts(host, token), any_sender=True)))
             sockets.append(listener)
             intakes["http"] = _address(host, listener)
         if ports.udp is not None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
+
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from iox_otel_bridge.wire.errors import DecodeError
 from iox_otel_bridge.wire.otlp_decode import load_json
 
-from . import jaeger_upload, otlp_json
-from .stored import Batch
+from . import jaeger_json, jaeger_upload, otlp_json
+from .stored import Batch, StoredSpan
 
 
 def read_upload(body: bytes) -> list[Batch]:
@@ -22,6 +25,36 @@ def read_upload(body: bytes) -> list[Batch]:
         return [batch for said in _documents(body) for batch in _batches(said)]
     except RecursionError:
         raise DecodeError("the JSON is nested too deeply") from None
+
+
+def without_known(
+    batches: Sequence[Batch], kept: Callable[[bytes], Sequence[StoredSpan]]
+) -> list[Batch]:
+    """Return *batches* without what Jaeger's JSON makes of the spans that are here already.
+
+    That file has times in microseconds, no flags of OTLP and more that is not exact: brought back
+    to where it came from, its spans would be there twice.
+
+    Args:
+        batches: what was uploaded, after its limits.
+        kept: returns the spans of a trace that are here.
+    """
+    known = set()
+    for trace_id in {span.trace_id.rjust(16, b"\0") for batch in batches for span in batch.spans}:
+        if spans := kept(trace_id):
+            again = jaeger_upload.spans_of({"data": [jaeger_json.trace_of(spans)]})
+            known |= {_key(batch, span) for batch in again for span in batch.spans}
+    left = []
+    for batch in batches:
+        if new := [span for span in batch.spans if _key(batch, span) not in known]:
+            left.append(replace(batch, spans=new))
+    return left
+
+
+def _key(batch: Batch, span: Span) -> tuple[str, bytes, bytes, bytes]:
+    parts = (batch.resource, batch.scope, span)
+    resource, scope, said = (part.SerializeToString(deterministic=True) for part in parts)
+    return batch.source.value, resource, scope, said
 
 
 def _documents(body: bytes) -> Iterator[Any]:

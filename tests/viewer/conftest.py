@@ -201,7 +201,7 @@ class Receiving:
         stack.callback(by_grpc.close)
         self.intake["grpc"] = f"127.0.0.1:{by_grpc.port}"
         by_http, page = servers
-        by_http.app = Guard(create_intake(accepting), hosts=None)
+        by_http.app = Guard(create_intake(accepting), any_sender=True)
         page.app = Guard(create_app(viewer))
         self.intake["http"] = by_http.address
         viewer.listen(self.intake)

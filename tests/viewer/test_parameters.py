@@ -23,10 +23,16 @@ from iox_otel.viewer.parameters import ParameterError, query_of, trace_id_of
         ("1m", 60 * 10**9),
         ("2h45m0.5s", 9_900_500_000_000),
         ("-1ms", -1_000_000),
+        ("1.001us", 1_001),
+        ("1.001ms", 1_001_000),
+        ("8.7s", 8_700_000_000),
+        ("0.0000000019s", 1),
+        ("0." + "3" * 5_000 + "ms", 333_333),
+        ("0" * 5_000 + "1ms", 1_000_000),
     ],
 )
 def test_durations(text: str, expected_ns: int) -> None:
-    """As Go writes them."""
+    """As Go reads them, to the nanosecond."""
     assert duration_ns(text) == expected_ns
 
 

@@ -15,8 +15,9 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from iox_otel.viewer import jaeger_json
+from iox_otel.viewer.app import Viewer
 from iox_otel.viewer.stored import Batch, Source, StoredSpan
-from iox_otel.viewer.uploads import read_upload
+from iox_otel.viewer.uploads import read_upload, without_known
 from iox_otel_bridge.wire.errors import DecodeError
 from iox_otel_bridge.wire.otlp_decode import request_to_json
 
@@ -130,6 +131,26 @@ def test_tags_that_look_like_those_of_jaeger_are_kept(
     (batch,) = read_upload(json.dumps({"data": [file]}).encode())
     again = StoredSpan(batch.spans[0], batch.resource, batch.scope, batch.source)
     assert jaeger_json.trace_of([again])["spans"] == file["spans"]
+
+
+@pytest.mark.parametrize("kind", ["jaeger", "otlp"])
+def test_a_trace_brought_back_to_where_it_came_from(
+    receiving: Receiving, make: Make, kind: str
+) -> None:
+    """It is there once, though Jaeger's JSON is not exact; what has gone comes back."""
+    span = make.span(1, 1, kind="x")
+    span.start_time_unix_nano += 123
+    span.flags = 0x101
+    receiving.viewer.store.add(
+        [make.batch([span]), make.batch([jaeger_span(make)], "db", Source.JAEGER)]
+    )
+    file = exported(receiving, kind)
+    upload_again(receiving, file)
+    assert receiving.viewer.store.kept().spans == 2
+    with Viewer() as other:
+        batches = without_known(read_upload(file), other.store.trace)
+        other.store.add(batches)
+        assert other.store.kept().spans == 2
 
 
 def test_uploading_twice(receiving: Receiving, make: Make) -> None:

@@ -207,6 +207,26 @@ def test_other_paths_and_methods(receiving: Receiving) -> None:
     assert httpx.get(f"{url}/v1/traces").status_code == 405
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example:4318", "Origin": "http://evil.example:4318"}, 403),
+        ({"Host": "host.docker.internal:4318"}, 200),
+        ({"Origin": "http://localhost:8080"}, 200),
+    ],
+)
+def test_a_page_whose_name_leads_here(
+    receiving: Receiving, make: Make, headers: dict[str, str], status: int
+) -> None:
+    """It sends nothing; programs may call this machine as they like (DNS rebinding)."""
+    body = make.request(make.span(1, 1)).SerializeToString()
+    url = f"http://{receiving.intake['http']}/v1/traces"
+    answer = httpx.post(url, content=body, headers={"Content-Type": PROTOBUF, **headers})
+    assert answer.status_code == status
+    assert receiving.viewer.writer.flush(10)
+    assert receiving.viewer.store.kept().spans == (status == 200)
+
+
 def test_a_page_of_another_site(receiving: Receiving) -> None:
     """A browser asks first whether it may send what is taken here, and is not told that it may."""
     answer = httpx.options(
