@@ -44,10 +44,16 @@ def _port_option(flag: str, default: int, what: str) -> Callable[..., Any]:
     "--db", metavar="FILE", help="Keep the traces in FILE.  [default: in memory, until it ends]"
 )
 @click.option(
-    "--max-spans", metavar="NUMBER", type=click.IntRange(1), help="Keep so many spans at most."
+    "--max-spans",
+    metavar="NUMBER",
+    type=click.IntRange(1),
+    help="Keep so many spans at most.  [default: 1,000,000]",
 )
 @click.option(
-    "--max-mb", metavar="NUMBER", type=click.IntRange(1), help="Let them take so many MiB at most."
+    "--max-mb",
+    metavar="NUMBER",
+    type=click.IntRange(1),
+    help="Let them take so many MiB at most.  [default: 2,048]",
 )
 @click.option(
     "--token",

@@ -47,9 +47,14 @@ class Viewer:
         self.writer = Writer(self.store, on_stored=self.live.note, on_failed=self.counts.fail)
         self.accepting = Accepting(self.writer, self.counts)
         self._listening: dict[str, str | None] = dict.fromkeys(INTAKES)
+        self._is_embedded = True
 
     def listen(self, addresses: Mapping[str, str]) -> None:
-        """Take note of where spans come in, as addresses by the names of intakes."""
+        """Take note of where spans come in, as addresses by the names of intakes.
+
+        Until that is told, they come from the application that the viewer is part of.
+        """
+        self._is_embedded = False
         self._listening |= addresses
 
     def status(self) -> dict[str, Any]:
@@ -66,6 +71,7 @@ class Viewer:
             },
             "bytes": {"kept": kept.bytes, "max": self.store.max_bytes},
             "intake": self._listening,
+            "isEmbedded": self._is_embedded,
             "loss": self.counts.loss(),
         }
 

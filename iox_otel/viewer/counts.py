@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from iox_otel_bridge.wire.jaeger_batch import ClientStats
@@ -85,6 +85,11 @@ class Counts:
         self._rejected: Counter[str] = Counter()
         self._busy: Counter[str] = Counter()
         self._not_stored = 0
+        self._own: dict[str, Callable[[], ClientStats]] = {}
+
+    def watch(self, service: str, lost: Callable[[], ClientStats]) -> None:
+        """Show also what *service* lost, which runs in this process and tells it by *lost*."""
+        self._own[service] = lost
 
     def take_datagram(self, emitted: Emitted) -> None:
         """Take what a datagram says of itself and of its client into account.
@@ -123,11 +128,12 @@ class Counts:
 
         Of the missing `datagrams` those of each of the `processes` are its `missing`.
         """
+        own = [_process(name, "this process", lost()) for name, lost in self._own.items()]
         with self._lock:
             missing = sum(client.sequence.missing for client in self._clients.values())
             return {
                 "datagrams": missing + self._missing_of_others,
-                "processes": list(self._processes()),
+                "processes": [each for each in (*own, *self._processes()) if _has_lost(each)],
                 "rejected": {intake: self._rejected[intake] for intake in INTAKES},
                 "postponed": {intake: self._busy[intake] for intake in INTAKES[1:]},
                 "notStored": self._not_stored,
@@ -135,13 +141,19 @@ class Counts:
 
     def _processes(self) -> Iterator[dict[str, Any]]:
         for client in self._clients.values():
-            stats, missing = client.stats, client.sequence.missing
-            if any(stats) or missing:
-                yield {
-                    "service": client.service,
-                    "client": client.name,
-                    "missing": missing,
-                    "queue_full": stats.full_queue_dropped_spans,
-                    "too_large": stats.too_large_dropped_spans,
-                    "failed": stats.failed_to_emit_spans,
-                }
+            yield _process(client.service, client.name, client.stats, client.sequence.missing)
+
+
+def _process(service: str, client: str, stats: ClientStats, missing: int = 0) -> dict[str, Any]:
+    return {
+        "service": service,
+        "client": client,
+        "missing": missing,
+        "queue_full": stats.full_queue_dropped_spans,
+        "too_large": stats.too_large_dropped_spans,
+        "failed": stats.failed_to_emit_spans,
+    }
+
+
+def _has_lost(process: dict[str, Any]) -> bool:
+    return any(process[kind] for kind in ("missing", "queue_full", "too_large", "failed"))

@@ -15,12 +15,14 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from iox_otel_bridge import Tracing
-from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Verdict
+from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Verdict
+from iox_otel_bridge.wire.jaeger_batch import ClientStats
 from iox_otel_bridge.wire.otlp import Request, RequestEncoder, decode_request
 
 from .app import Viewer, create_app
 from .intake.accepting import Busy
 from .security import Guard
+from .stored import UNKNOWN_SERVICE
 
 EXPORTER = "viewer"
 DEFAULT_MAX_SPANS = 100_000
@@ -135,7 +137,18 @@ class _ViewerSender(Sender):
 
     def __init__(self, viewer: Viewer, resource: Resource) -> None:
         self._accepting = viewer.accepting
+        self._service = str(resource.attributes.get("service.name") or UNKNOWN_SERVICE)
         self._encoder = RequestEncoder(resource)
+
+    def bind(self, pipeline: Pipeline) -> None:
+        """Have the page show what is lost on the way to it."""
+
+        def lost() -> ClientStats:
+            stats = pipeline.stats()
+            failed = stats.dropped_export_failed + stats.dropped_shut_down
+            return ClientStats(stats.dropped_queue_full, failed_to_emit_spans=failed)
+
+        self._accepting.counts.watch(self._service, lost)
 
     def encode(self, spans: Sequence[AnySpan]) -> Iterable[Batch]:
         """Yield requests of OTLP."""

@@ -137,6 +137,10 @@ def _prepare(database: sqlite3.Connection, path: Path | None) -> None:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        # SQLite takes the lock by the first write only: a second viewer would open the file, too,
+        # and neither could write to it.
+        database.execute("BEGIN EXCLUSIVE")
+        database.execute("COMMIT")
     if is_new:
         marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {VERSION}"
         database.executescript(f"BEGIN IMMEDIATE; {_TABLES}; {marks}; COMMIT")

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
+from iox_otel.viewer.store import Store
+
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 FREE = [
     text
@@ -132,8 +134,13 @@ def started(start_cli: Callable[..., Any], tmp_path: Path) -> Iterator[Callable[
     yield start
 
 
-def test_a_file_in_use(cli: Cli, started: Callable[..., str], tmp_path: Path) -> None:
-    """Two viewers would write over each other's traces."""
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_file_in_use(
+    cli: Cli, started: Callable[..., str], tmp_path: Path, *, exists: bool
+) -> None:
+    """Two viewers would write over each other's traces, though neither has any yet."""
+    if exists:
+        Store(tmp_path / "traces.db").close()
     started("--db", "traces.db")
     line = refused(cli, "--db", str(tmp_path / "traces.db"), status=1)
     assert "traces.db: database is locked" in line

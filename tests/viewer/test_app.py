@@ -26,6 +26,7 @@ def test_closing_stores_what_came_in(tmp_path: Path, make: Make) -> None:
 def test_the_status_of_an_empty_viewer() -> None:
     """It tells its limits, and that nothing is listened on or lost."""
     with Viewer(max_spans=5, max_mb=3) as viewer:
+        viewer.listen({})
         status = viewer.status()
     none = {"udp": 0, "grpc": 0, "http": 0}
     assert status["version"] == version("iox-otel")
@@ -33,6 +34,7 @@ def test_the_status_of_an_empty_viewer() -> None:
     assert status["spans"] == {"kept": 0, "seen": 0, "max": 5, "cut": 0}
     assert status["bytes"]["max"] == 3 << 20
     assert status["intake"] == dict.fromkeys(none)
+    assert status["isEmbedded"] is False
     assert status["loss"] == {
         "datagrams": 0,
         "processes": [],

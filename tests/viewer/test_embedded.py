@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -125,6 +126,33 @@ def test_the_applications_traces_are_at_the_path_it_chose(serve: Serve, framewor
     assert (row["service"], row["name"], row["spans"]) == ("shop", "shop http", 1)
     jaeger = httpx.get(f"{url}/debug/traces/api/services").json()
     assert jaeger["data"] == ["shop"]
+
+
+async def status_of(app: Starlette) -> dict[str, Any]:
+    """Return the status of the viewer in an application that nobody serves."""
+    transport = httpx.ASGITransport(app, client=("127.0.0.1", 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.get("/debug/traces/api/viewer/status")
+        return dict(answer.raise_for_status().json())
+
+
+def test_what_the_application_lost_is_shown() -> None:
+    """Its spans that found the queue to the viewer full."""
+    tracing = TracingConfig(service_name="shop", exporter="none", queue_size=16).build()
+    app = Starlette()
+    mount(app, "/debug/traces", tracing)
+    for _ in range(5_000):
+        with SpanRecorder(Span.root("work", tracing.collector)):
+            pass
+    tracing.force_flush(DEADLINE_S)
+    lost = tracing.stats()["viewer"].dropped_queue_full
+    status = asyncio.run(status_of(app))
+    loss = status["loss"]
+    tracing.shutdown()
+    assert status["isEmbedded"] is True
+    assert lost > 0
+    told = {"service": "shop", "client": "this process", "queue_full": lost}
+    assert [each | told for each in loss["processes"]] == loss["processes"] != []
 
 
 def test_a_page_that_is_open_does_not_hold_up_the_applications_end(serve: Serve) -> None:

@@ -32,6 +32,7 @@ NAMES = ["tags", "start", "end", "limit", "minDuration", "maxDuration", "lookbac
         ("http.url=http://x/?y", {"http.url": "http://x/?y"}),
         ("a=1 a=2", {"a": "2"}),
         ('"', None),
+        ('{"error":"true"}', None),
         ('a="b', None),
         ('a="b"c', None),
         ("=b", None),
@@ -44,6 +45,13 @@ def test_tags(text: str, tags: dict[str, str] | None) -> None:
             tags_of(text)
     else:
         assert tags_of(text) == tags
+
+
+@pytest.mark.parametrize("text", ["1.5s", "1.5 s", " 1 s 500 ms "])
+def test_durations_as_the_page_writes_them(text: str) -> None:
+    """With spaces or without."""
+    query = query_of(QueryParams({"minDuration": text, "maxDuration": text}))
+    assert query.min_duration_ns == query.max_duration_ns == 1_500_000_000
 
 
 @given(st.dictionaries(st.text(min_size=1), st.text()))

@@ -119,6 +119,7 @@ export function parseLogfmt(text) {
     const [key, afterKey] = word(rest, /^[^\s="]+/);
     if (!key) throw new Error(`a tag begins with its key, not with ${line(rest, 20)}`);
     if (!afterKey.startsWith("=")) {
+      if (afterKey && !/^\s/.test(afterKey)) throw new Error(`a space or = is missing before ${line(afterKey, 20)}`);
       pairs.push([key, "true"]);
       rest = afterKey.trimStart();
       continue;

@@ -7,7 +7,8 @@ import {conditions} from "./query.js";
 /** When nothing has arrived yet: commands that send something here, with the ports of *status*. */
 export function nothingYet(status) {
   const {udp, grpc, http} = status.intake;
-  if (!udp && !grpc && !http) return embedded();
+  if (status.isEmbedded) return embedded();
+  if (!udp && !grpc && !http) return uploadsOnly();
   return el("div", {class: "empty"},
     el("h2", "No traces yet"),
     el("p", "This page is waiting; the first trace appears here by itself within a second of its arrival. Send one:"),
@@ -29,6 +30,10 @@ function embedded() {
       `curl -H 'jaeger-debug-id: hello' ${location.origin}/`)),
     el("p", {class: "dim"}, "Or drop a file of Jaeger JSON or OTLP JSON on this page."));
 }
+
+const uploadsOnly = () => el("div", {class: "empty"},
+  el("h2", "No traces yet"),
+  el("p", "This viewer takes nothing but uploads: all its intakes are off. Drop a file of Jaeger JSON or OTLP JSON on this page."));
 
 const way = (title, remark, ...commands) => el("li",
   el("h3", title, el("span", {class: "dim"}, ` – ${remark}`)),
