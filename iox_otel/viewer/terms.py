@@ -133,7 +133,7 @@ class BatchTerms:
     def __init__(self, batch: Batch, service: str, resource: bytes, known: KnownTerms) -> None:
         self._batch = batch
         self._service = service
-        self._tag_head = f"tag\0{service}\0".encode("utf-8", "replace")
+        self._tag_head = _sized("tag") + _sized(service)
         self._known = known
         scope = batch.scope
         self._is_of_jaeger = batch.source is Source.JAEGER
@@ -217,7 +217,9 @@ class BatchTerms:
             return None
         if said[at + 2] != _STRING or said[at + 3] != size - at - 4:
             return None
-        return digest_of(b"%b%b\0%b" % (self._tag_head, said[2:at], said[at + 4 :]))
+        key, text = said[2:at], said[at + 4 :]
+        parts = (self._tag_head, _SIZES[len(key)], key, _SIZES[len(text)], text)
+        return digest_of(b"".join(parts))
 
 
 def _of_tags(service: str, tags: Iterable[Tag]) -> Terms:
@@ -230,4 +232,17 @@ def _bits_of(term: int) -> int:
 
 
 def _hash(*texts: str) -> int:
-    return digest_of("\0".join(texts).encode("utf-8", "replace"))
+    return digest_of(b"".join(map(_sized, texts)))
+
+
+def _sized(text: str) -> bytes:
+    """Return *text* as bytes that are those of no other texts, whatever stands behind them."""
+    encoded = text.encode("utf-8", "surrogatepass")
+    return _size(len(encoded)) + encoded
+
+
+def _size(number: int) -> bytes:
+    return number.to_bytes(4, "big")
+
+
+_SIZES = [_size(number) for number in range(_MAX_SHORT_BYTES)]

@@ -131,6 +131,19 @@ def test_what_several_services_say_is_found_of_all(
     assert len(find(store, Query(tags=(("user", "ann"),))).rows) == 10
 
 
+@pytest.mark.parametrize(
+    ("held", "asked"),
+    [(("a", "b\0c"), ("a\0b", "c")), (("a", "?"), ("a", "\ud800")), (("ab", "c"), ("a", "bc"))],
+)
+def test_what_is_nearly_the_same_is_not_found(
+    store: Store, make: Make, held: tuple[str, str], asked: tuple[str, str]
+) -> None:
+    """Keys and values are what they are, to the letter."""
+    store.add([make.batch([make.span(1, 1, **dict([held]))])])
+    assert found(store, tags=(held,)) == [1]
+    assert found(store, tags=(asked,)) == []
+
+
 def test_a_search_that_looks_at_too_much_says_so(
     store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
