@@ -30,7 +30,8 @@ INSERT INTO trace (trace_id, segment, start_ns, last_start_ns, end_ns, longest_n
                    spans, errors, has_root, root_start_ns, root_service, root_name)
 VALUES (?, ?, {MAX_TIME_NS}, 0, 0, 0, {MAX_TIME_NS}, 0, 0, 0, {MAX_TIME_NS}, '', '')
 """
-_ADD_SPAN = f"INSERT INTO span VALUES ({', '.join('?' * 11)})"
+_ADD_SPAN = f"INSERT INTO span VALUES ({', '.join('?' * 9)})"
+_ADD_FACET = f"INSERT INTO facet VALUES ({', '.join('?' * 8)})"
 _ADD_TERM = """
 INSERT INTO term VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET bits = bits | excluded.bits WHERE bits | excluded.bits != bits
@@ -69,8 +70,8 @@ class _Trace:
         self.services: Counter[str] = Counter()
         self.terms: set[int] = set()
 
-    def count(self, span: Span, service: str, *, is_root: bool, is_error: bool) -> None:
-        """Take a new span into account."""
+    def count(self, span: Span, service: str, *, is_root: bool, is_error: bool) -> tuple[int, int]:
+        """Take a new span into account; return its start and its duration."""
         fields = self.fields
         start_ns = min(span.start_time_unix_nano, MAX_TIME_NS)
         end_ns = max(start_ns, min(span.end_time_unix_nano, MAX_TIME_NS))
@@ -89,6 +90,7 @@ class _Trace:
         self.services[service] += 1
         if (is_root, -start_ns) > (self.root[0], -self.root[1]):
             self.root = (is_root, start_ns, service, span.name)
+        return start_ns, end_ns - start_ns
 
 
 _New = tuple[Span, bytes, int, _Trace]
@@ -116,6 +118,7 @@ class Arrivals:
         self._traces: dict[bytes, _Trace] = {}
         self._room: dict[int, int] = {}
         self._spans: list[tuple[Any, ...]] = []
+        self._facets: list[tuple[int, ...]] = []
         self._new_traces: Counter[int] = Counter()
         self._span_bytes = 0
 
@@ -153,13 +156,16 @@ class Arrivals:
             said = attributes_in(span, body)
             facts = terms.facts_of(span, said)
             parent_id = parent_id_of(span)
-            trace.count(span, service, is_root=not parent_id, is_error=facts.is_error)
+            is_error = facts.is_error
+            times = trace.count(span, service, is_root=not parent_id, is_error=is_error)
             signature = terms.add(span, said, facts, trace.terms)
             operation = operations.number(service, span.name, facts.kind)
             operations.count(operation)
             ids = (bytearray(span.span_id.rjust(8, b"\0")), bytearray(parent_id))
             row = (*ids, *context, operation, bytearray(body))  # sqlite3 binds bytes far slower
-            self._spans.append((trace.number, digest, *halves_of(signature), *row))
+            key = (trace.number, digest)
+            self._spans.append((*key, *row))
+            self._facets.append((*key, *halves_of(signature), operation, *times, int(is_error)))
             self._span_bytes += len(body)
 
     def write(self) -> int:
@@ -167,6 +173,7 @@ class Arrivals:
         traces = [trace for trace in self._traces.values() if trace.fields["spans"]]
         write = self._database.executemany
         write(_ADD_SPAN, sorted(self._spans))
+        write(_ADD_FACET, sorted(self._facets))
         write(_ADD_TERM, _terms_of(traces))
         write(_UPDATE_TRACE, [trace.fields for trace in traces])
         write(_UPDATE_ROOT, [(*trace.root, trace.number) for trace in traces])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import NamedTuple
 
 from . import terms
@@ -12,6 +11,7 @@ from .blocks import SIZE, numbers_in
 from .query import Query
 from .reading import Rows
 from .segments import LIVE
+from .wanted import wanted_of
 
 _FEW = 2_000
 """Traces with a term; of these, all are looked up at once and sorted."""
@@ -35,12 +35,7 @@ EXISTS (
         AND term.block = trace.number / {SIZE} AND term.bits >> trace.number % {SIZE} & 1
 )
 """
-_HAS_SIGNATURE = """
-EXISTS (
-    SELECT 1 FROM span
-    WHERE span.trace = trace.number AND signature_1 & {0} = {0} AND signature_2 & {1} = {1}
-)
-"""
+_HAS_SPAN = "EXISTS (SELECT 1 FROM facet WHERE facet.trace = trace.number AND {})"
 _ORDER = "ORDER BY trace.start_ns DESC, trace.number DESC LIMIT :size"
 
 Alternatives = list[int]
@@ -61,15 +56,15 @@ class Candidate(NamedTuple):
     shortest_ns: int
     spans: int
     errors: int
-    has_signature: int = 1
-    """Whether it has a span with the signature of what is asked for."""
 
 
-COLUMNS = ", ".join(f"trace.{column}" for column in Candidate._fields[:-1])
+COLUMNS = ", ".join(f"trace.{column}" for column in Candidate._fields)
 
 
 class Candidates:
     """Gives the traces that may fit, newest first, a page at a time.
+
+    They have a span of which all is true that is asked for, but for its tags, which are likely.
 
     Args:
         query: what is asked for.
@@ -79,20 +74,12 @@ class Candidates:
     def __init__(self, query: Query, services: Sequence[str]) -> None:
         self._query = query
         self._asked = _terms_of(query, services)
-        self._is_exact = len(self._asked) <= 1
+        self._is_exact = not query.tags or len(self._asked) == 1
         if len(services) > _MAX_SERVICES:
-            self._asked, self._is_exact = [], not self._asked
-        has_alternatives = len(services) != 1
-        every = [] if has_alternatives else chain.from_iterable(self._asked)
-        self.signature = terms.signature_of(every)
-        """What a span that fits has at least."""
+            self._asked, self._is_exact = [], not query.tags
+        self.wanted = wanted_of(query, services)
+        """What a span has to be, see there."""
         self._select = ""
-        self._bounds = {
-            "start_ns": _clamped(query.start_ns),
-            "end_ns": _clamped(query.end_ns),
-            "min_ns": _clamped(query.min_duration_ns),
-            "max_ns": _clamped(_max_duration_ns(query)),
-        }
         self.after: Candidate | None = None
         """Where the next page begins."""
 
@@ -101,7 +88,7 @@ class Candidates:
         if not self._select:
             self._select = self._plan(rows)
         after = self.after
-        bounds = self._bounds | {
+        bounds = self.wanted.parameters | {
             "size": size,
             "last_start_ns": after.start_ns if after else MAX_TIME_NS,
             "last_number": after.number if after else MAX_TIME_NS,
@@ -109,17 +96,19 @@ class Candidates:
         return [Candidate(*row) for row in rows(self._select, bounds)]
 
     def fits_surely(self, candidate: Candidate) -> bool:
-        """Tell whether its spans need not be looked at: one term at most, and any may have it.
+        """Tell whether its spans need not be looked at: no tag is asked for, or one and no more.
 
         A hash may be that of something else, once in 2**64.
         """
         query = self._query
-        return (
-            self._is_exact
-            and query.start_ns <= candidate.start_ns
-            and query.end_ns >= candidate.last_start_ns
-            and query.min_duration_ns <= candidate.shortest_ns
-            and _max_duration_ns(query) >= candidate.longest_ns
+        return self._is_exact and (
+            not query.tags
+            or (
+                query.start_ns <= candidate.start_ns
+                and query.end_ns >= candidate.last_start_ns
+                and query.min_duration_ns <= candidate.shortest_ns
+                and _max_duration_ns(query) >= candidate.longest_ns
+            )
         )
 
     def _plan(self, rows: Rows) -> str:
@@ -127,7 +116,7 @@ class Candidates:
         asked = [", ".join(map(str, alternatives)) for alternatives in self._asked]
         numbers = {each: _few_with(rows, each) for each in asked}
         source, few = _NEWEST, _FEW
-        if query_min_ns := self._bounds["min_ns"]:
+        if query_min_ns := self.wanted.parameters["min_ns"]:
             (few,) = rows(_COUNT_LONG, (query_min_ns, _FEW + 1))[0]
             source = _LONGEST if few <= _FEW else _NEWEST
         asked.sort(key=lambda each: _FEW if (few_of := numbers[each]) is None else len(few_of))
@@ -138,10 +127,8 @@ class Candidates:
             where.append(f"trace.number IN ({', '.join(map(str, rarest))})")
             del asked[0]
         where += map(_HAS_TERM.format, asked)
-        columns = [COLUMNS]
-        if not self._is_exact:
-            columns.append(_HAS_SIGNATURE.format(*terms.halves_of(self.signature)))
-        return f"SELECT {', '.join(columns)} FROM {source} WHERE {' AND '.join(where)} {_ORDER}"
+        where.append(_HAS_SPAN.format(self.wanted.sql))
+        return f"SELECT {COLUMNS} FROM {source} WHERE {' AND '.join(where)} {_ORDER}"
 
 
 def _few_with(rows: Rows, alternatives: str) -> set[int] | None:
@@ -169,7 +156,3 @@ def _terms_of(query: Query, services: Sequence[str]) -> list[Alternatives]:
 
 def _max_duration_ns(query: Query) -> int:
     return MAX_TIME_NS if query.max_duration_ns is None else query.max_duration_ns
-
-
-def _clamped(number: int) -> int:
-    return max(0, min(number, MAX_TIME_NS))

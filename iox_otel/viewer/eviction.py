@@ -24,6 +24,7 @@ SELECT digest, resource, scope, operation FROM span WHERE trace = ? ORDER BY dig
 """
 
 
+_OF_SPANS = ("span", "facet")
 _MAX_FORGOTTEN = 20_000
 
 
@@ -139,11 +140,12 @@ class Eviction:
         for at, counted in enumerate(dropped, 1):
             counted.update(span[at] for span in spans)
         if len(spans) == _SPANS_AT_ONCE:
-            some = "DELETE FROM span WHERE trace = ? AND digest <= ?"
-            self._database.execute(some, (number, spans[-1][0]))
+            for table in _OF_SPANS:
+                some = f"DELETE FROM {table} WHERE trace = ? AND digest <= ?"
+                self._database.execute(some, (number, spans[-1][0]))
         else:
-            self._database.execute("DELETE FROM span WHERE trace = ?", (number,))
-            self._database.execute("DELETE FROM forgotten WHERE trace = ?", (number,))
+            for table in (*_OF_SPANS, "forgotten"):
+                self._database.execute(f"DELETE FROM {table} WHERE trace = ?", (number,))
         return len(spans)
 
 

@@ -90,7 +90,7 @@ def _lookback_ns(text: str) -> int:
 def _duration(parameters: QueryParams, name: str) -> int:
     try:
         # as the page writes them: 1.5 s, 1 m 07 s
-        duration = duration_ns("".join(parameters.get(name, "").split()) or "0")
+        duration = duration_ns(parameters.get(name, "").replace(" ", "") or "0")
     except ValueError as exc:
         raise ParameterError(f"{name}: {exc}") from exc
     if duration < 0:

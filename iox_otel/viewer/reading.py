@@ -11,12 +11,13 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from .stored import Schemas, Source, StoredSpan
-from .terms import halves_of
+from .wanted import Wanted
 
 _CACHED = 1_024
-_SPANS = """
+_SPANS = "SELECT source, resource, scope, body FROM span WHERE trace = ?"
+_FITTING = """
 SELECT source, resource, scope, body FROM span
-WHERE trace = ?1 AND signature_1 & ?2 = ?2 AND signature_2 & ?3 = ?3
+WHERE trace = :trace AND digest IN (SELECT digest FROM facet WHERE trace = :trace AND {})
 """
 
 Message = TypeVar("Message")
@@ -41,12 +42,17 @@ class SpanReader:
         self._resources.known.clear()
         self._scopes.known.clear()
 
-    def spans(self, number: int, signature: int = 0) -> Iterator[StoredSpan]:
-        """Return the spans of the trace with that number whose signature has these bits.
+    def spans(self, number: int, wanted: Wanted | None = None) -> Iterator[StoredSpan]:
+        """Return the spans of the trace with that number, of which *wanted* may be true.
 
         What it needs of the database it has read when it returns; spans are decoded one by one.
         """
-        rows = self._database.execute(_SPANS, (number, *halves_of(signature))).fetchall()
+        if wanted is None:
+            found = self._database.execute(_SPANS, (number,))
+        else:
+            sql = _FITTING.format(wanted.sql)
+            found = self._database.execute(sql, {"trace": number, **wanted.parameters})
+        rows = found.fetchall()
         resources = {resource: self._resources.get(resource) for _, resource, _, _ in rows}
         scopes = {scope: self._scopes.get(scope) for _, _, scope, _ in rows}
         return _decoded(rows, resources, scopes)

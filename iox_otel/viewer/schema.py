@@ -41,8 +41,6 @@ CREATE TABLE service_of (
 CREATE TABLE span (
     trace INTEGER NOT NULL,
     digest INTEGER NOT NULL,                  -- of all that it says, so that it is here once
-    signature_1 INTEGER NOT NULL,             -- a bit of each of its terms
-    signature_2 INTEGER NOT NULL,             -- another one
     id BLOB NOT NULL,
     parent BLOB NOT NULL,
     source TEXT NOT NULL,
@@ -50,6 +48,17 @@ CREATE TABLE span (
     scope INTEGER NOT NULL,
     operation INTEGER NOT NULL,
     body BLOB NOT NULL,
+    PRIMARY KEY (trace, digest)
+) WITHOUT ROWID;
+CREATE TABLE facet (                          -- what a search compares of a span, in narrow rows
+    trace INTEGER NOT NULL,
+    digest INTEGER NOT NULL,
+    signature_1 INTEGER NOT NULL,             -- a bit of each of its terms
+    signature_2 INTEGER NOT NULL,             -- another one
+    operation INTEGER NOT NULL,
+    start_ns INTEGER NOT NULL,
+    duration_ns INTEGER NOT NULL,
+    is_error INTEGER NOT NULL,
     PRIMARY KEY (trace, digest)
 ) WITHOUT ROWID;
 CREATE TABLE forgotten (                      -- traces whose spans are still to be deleted

@@ -101,9 +101,7 @@ class _Search:
         if self._candidates.fits_surely(candidate):
             return True
         self._checked_spans += candidate.spans
-        if not candidate.has_signature:
-            return False
-        spans = reader.spans(candidate.number, self._candidates.signature)
+        spans = reader.spans(candidate.number, self._candidates.wanted)
         return any(fits(span, self._query) for span in spans)
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from iox_otel.viewer import candidates, search
+from iox_otel.viewer import candidates, search, wanted
 from iox_otel.viewer.blocks import SIZE
-from iox_otel.viewer.query import Query
+from iox_otel.viewer.query import Query, fits
 from iox_otel.viewer.search import find, rows_of
 from iox_otel.viewer.store import Store
 from iox_otel.viewer.stored import Source
 
-Make = Any
+from .conftest import MS, START_NS, Make
 
 
 @pytest.fixture
@@ -96,7 +100,8 @@ def test_times(shop: Store, make: Make, conditions: dict[str, Any], expected: li
 
 def test_a_jaeger_span_is_searched_as_it_was_sent(store: Store, make: Make) -> None:
     """Its own tags, and none that belong to OTLP."""
-    span = make.span(1, 1, **{"span.kind": "server", "ok": True})
+    tags: Any = {"span.kind": "server", "ok": True}
+    span = make.span(1, 1, **tags)
     store.add([make.batch([span], source=Source.JAEGER)])
     assert found(store, tags=(("span.kind", "server"), ("ok", "true"))) == [1]
     assert found(store, tags=(("internal.span.format", "proto"),)) == [1]
@@ -139,7 +144,8 @@ def test_what_is_nearly_the_same_is_not_found(
     store: Store, make: Make, held: tuple[str, str], asked: tuple[str, str]
 ) -> None:
     """Keys and values are what they are, to the letter."""
-    store.add([make.batch([make.span(1, 1, **dict([held]))])])
+    tags: Any = dict([held])
+    store.add([make.batch([make.span(1, 1, **tags)])])
     assert found(store, tags=(held,)) == [1]
     assert found(store, tags=(asked,)) == []
 
@@ -147,7 +153,8 @@ def test_what_is_nearly_the_same_is_not_found(
 def test_a_search_that_looks_at_too_much_says_so(
     store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where terms are on all traces, and never on one span of them."""
+    """Where terms are on all traces, never on one span of them, and no signature tells that."""
+    monkeypatch.setattr(wanted, "_MAX_SERVICES", 0)
     for trace in range(1, 31):
         spans = [make.span(trace, 1, a="1"), make.span(trace, 2, b="1")]
         store.add([make.batch(spans)])
@@ -161,3 +168,52 @@ def test_traces_by_their_ids(shop: Store, make: Make) -> None:
     """Those that are there, newest first, each once."""
     ids = [make.trace_id(number) for number in (1, 9, 3, 1)]
     assert [row.trace_id[-1] for row in rows_of(shop, ids)] == [3, 1]
+
+
+QUERIES = st.builds(
+    Query,
+    service=st.sampled_from(["", "a", "b", "nobody"]),
+    operation=st.sampled_from(["", "get", "put", "nothing"]),
+    tags=st.lists(
+        st.sampled_from([("k", "0"), ("k", "1"), ("l", "0"), ("l", "1"), ("k", "9")]), max_size=2
+    ).map(tuple),
+    start_ns=st.integers(0, 12).map(lambda ms: START_NS + ms * MS if ms else 0),
+    end_ns=st.integers(0, 12).map(lambda ms: START_NS + ms * MS if ms else Query().end_ns),
+    min_duration_ns=st.integers(0, 4).map(lambda ms: ms * MS),
+    max_duration_ns=st.none() | st.integers(0, 4).map(lambda ms: ms * MS),
+    errors_only=st.booleans(),
+    limit=st.just(0),
+)
+
+
+@pytest.fixture(scope="module")
+def many() -> Iterator[Store]:
+    """A store with two hundred traces of a few spans each, of two services."""
+    made, chance = Make(), random.Random(5)
+    with Store() as opened:
+        for trace in range(1, 201):
+            for number in range(1, chance.randrange(2, 6)):
+                span = made.span(
+                    trace,
+                    number,
+                    name=chance.choice(("get", "put")),
+                    at_ms=chance.randrange(12),
+                    ms=chance.randrange(5),
+                    error=chance.random() < 0.2,
+                    k=chance.randrange(2),
+                    l=chance.randrange(2),
+                )
+                opened.add([made.batch([span], chance.choice("ab"))])
+        yield opened
+
+
+@given(QUERIES)
+def test_what_is_found_is_what_fits(many: Store, query: Query) -> None:
+    """All traces of which one span has all that is asked for, and no others."""
+    ids = [trace.to_bytes(16, "big") for trace in range(1, 201)]
+    fitting = {
+        trace_id
+        for trace_id, spans in zip(ids, many.traces(ids), strict=True)
+        if any(fits(span, query) for span in spans)
+    }
+    assert {row.trace_id for row in find(many, query).rows} == fitting
