@@ -46,7 +46,7 @@ def wanted_of(query: Query, services: Sequence[str]) -> Wanted:
         where = " AND ".join(f"{column} = :{column}" for column in given)
         conditions.append(f"operation IN (SELECT number FROM operation WHERE {where})")
         parameters |= given
-    if query.tags and len(services) <= _MAX_SERVICES:
+    if query.tags and 0 < len(services) <= _MAX_SERVICES:
         conditions.append(f"({' OR '.join(_signature(query, each) for each in services)})")
     return Wanted(" AND ".join(conditions), parameters)
 

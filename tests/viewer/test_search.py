@@ -170,6 +170,12 @@ def test_traces_by_their_ids(shop: Store, make: Make) -> None:
     assert [row.trace_id[-1] for row in rows_of(shop, ids)] == [3, 1]
 
 
+@pytest.mark.parametrize("conditions", [{}, {"tags": (("k", "1"),)}, {"operation": "get"}])
+def test_nothing_is_found_where_there_is_nothing(store: Store, conditions: dict[str, Any]) -> None:
+    """No service yet, either."""
+    assert found(store, **conditions) == []
+
+
 QUERIES = st.builds(
     Query,
     service=st.sampled_from(["", "a", "b", "nobody"]),
