@@ -107,7 +107,7 @@ class Candidates:
                 query.start_ns <= candidate.start_ns
                 and query.end_ns >= candidate.last_start_ns
                 and query.min_duration_ns <= candidate.shortest_ns
-                and _max_duration_ns(query) >= candidate.longest_ns
+                and query.longest_ns >= candidate.longest_ns
             )
         )
 
@@ -152,7 +152,3 @@ def _terms_of(query: Query, services: Sequence[str]) -> list[Alternatives]:
     if query.service and not asked:
         asked.append([terms.of_service(query.service)])
     return asked
-
-
-def _max_duration_ns(query: Query) -> int:
-    return MAX_TIME_NS if query.max_duration_ns is None else query.max_duration_ns

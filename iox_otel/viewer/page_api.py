@@ -139,7 +139,7 @@ class PageApi:
         if refused:
             raise DecodeError(f"{refused} spans have no valid trace id and span id")
         ids = {stored.trace_id.rjust(16, b"\0") for batch in batches for stored in batch.spans}
-        new = without_known(batches, self._store.trace)
+        new = without_known(batches, ids, self._store.trace)
         for portion in portions_of(new):  # others get their turn between them
             self._live.note(self._store.add(portion, again=ids))
         return sorted(trace_id.hex() for trace_id in ids)

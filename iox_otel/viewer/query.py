@@ -39,6 +39,11 @@ class Query:
     errors_only: bool = False
     limit: int = 20
 
+    @property
+    def longest_ns(self) -> int:
+        """How long a span may take, as the database holds durations."""
+        return MAX_TIME_NS if self.max_duration_ns is None else self.max_duration_ns
+
 
 def fits(stored: StoredSpan, query: Query) -> bool:
     """Tell whether a span is what *query* asks for."""

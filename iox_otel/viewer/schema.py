@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 """Of the tables; a database of another version is not opened."""
 
 _APPLICATION = 0x696F_7876

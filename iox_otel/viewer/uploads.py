@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,9 @@ def read_upload(body: bytes) -> list[Batch]:
 
 
 def without_known(
-    batches: Sequence[Batch], kept: Callable[[bytes], Sequence[StoredSpan]]
+    batches: Sequence[Batch],
+    trace_ids: Iterable[bytes],
+    kept: Callable[[bytes], Sequence[StoredSpan]],
 ) -> list[Batch]:
     """Return *batches* without what Jaeger's JSON makes of the spans that are here already.
 
@@ -37,10 +39,11 @@ def without_known(
 
     Args:
         batches: what was uploaded, after its limits.
+        trace_ids: those of its traces.
         kept: returns the spans of a trace that are here.
     """
     known = set()
-    for trace_id in {span.trace_id.rjust(16, b"\0") for batch in batches for span in batch.spans}:
+    for trace_id in trace_ids:
         if spans := kept(trace_id):
             again = jaeger_upload.spans_of({"data": [jaeger_json.trace_of(spans)]})
             known |= {_key(batch, span) for batch in again for span in batch.spans}

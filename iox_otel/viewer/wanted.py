@@ -27,12 +27,11 @@ class Wanted(NamedTuple):
 
 def wanted_of(query: Query, services: Sequence[str]) -> Wanted:
     """Return what a span has to be to fit *query*; *services* are those that it may be of."""
-    max_ns = MAX_TIME_NS if query.max_duration_ns is None else query.max_duration_ns
     numbers = {
         "start_ns": query.start_ns,
         "end_ns": query.end_ns,
         "min_ns": query.min_duration_ns,
-        "max_ns": max_ns,
+        "max_ns": query.longest_ns,
     }
     parameters: dict[str, int | str] = {name: _clamped(each) for name, each in numbers.items()}
     conditions = [

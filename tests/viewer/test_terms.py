@@ -16,6 +16,7 @@ from iox_otel.viewer.stored import Source
 from iox_otel.viewer.tags import tag_of
 from iox_otel.viewer.terms import BatchTerms, KnownTerms, of_tag
 from iox_otel_bridge.wire.otlp_decode import attributes_in
+from iox_otel_bridge.wire.otlp_span import length
 
 from .conftest import Make
 
@@ -62,7 +63,7 @@ def test_attributes_are_cut_out_of_a_span(
     span = Span(trace_id=data, span_id=data, parent_span_id=data, name=text, trace_state=text)
     span.start_time_unix_nano = span.end_time_unix_nano = time_ns
     # a kind of later versions of OTLP, for which there is no name yet
-    span.MergeFromString(b"\x30" + varint(kind))
+    span.MergeFromString(b"\x30" + length(kind))
     span.attributes.extend(attributes)
     span.events.add(name=text).attributes.extend(attributes)
     expected = [attribute.SerializeToString() for attribute in attributes]
@@ -89,12 +90,3 @@ def test_blocks_tell_all_numbers(numbers: Sequence[int]) -> None:
     assert all(bits < 1 << 63 for bits in blocks.values())
     told = [number for block, bits in blocks.items() for number in numbers_in(block, bits)]
     assert sorted(told) == sorted(numbers)
-
-
-def varint(number: int) -> bytes:
-    """Return a number as protobuf writes it."""
-    head = bytearray()
-    while number > 0x7F:
-        head.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*head, number))
