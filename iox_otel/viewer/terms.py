@@ -37,6 +37,8 @@ _MARKS = frozenset(
 # byte that says what follows and, up to 127, one for its length.
 _KEY, _VALUE, _STRING = 0x0A, 0x12, 0x0A
 _MAX_SHORT_BYTES = 127
+_KIND = b"\x0a\x09span.kind"
+"""How a tag of a kind begins: one that is none hides those after it from `kind_of`."""
 
 _Term = tuple[int, int]
 """A term, and the bits of a signature that it stands for."""
@@ -145,9 +147,10 @@ class BatchTerms:
         key: tuple[object, ...]
         message = trace_state = ""
         if self._is_of_jaeger:
-            marks = (
-                () if _MARKS.isdisjoint(said) else tuple(each for each in said if each in _MARKS)
-            )
+            marks: tuple[bytes, ...] = ()
+            if not _MARKS.isdisjoint(said):
+                kept = (each for each in said if each in _MARKS or each.startswith(_KIND))
+                marks = tuple(each[:_MAX_SHORT_BYTES] for each in kept)
             key = (self._scope, span.name, marks)
         else:
             trace_state, code = span.trace_state, 0

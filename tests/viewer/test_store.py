@@ -192,6 +192,18 @@ def test_operations_have_kinds_of_either_wire(store: Store, make: Make) -> None:
     ]
 
 
+@pytest.mark.parametrize("odd_first", [False, True])
+def test_the_first_tag_of_a_kind_counts(store: Store, make: Make, *, odd_first: bool) -> None:
+    """As Jaeger has it, even where it says none; whatever spans were there before."""
+    odd, known = make.span(1, 1, name="get"), make.span(1, 2, name="get")
+    for kind in ("no such", "server"):
+        odd.attributes.add(key="span.kind").value.string_value = kind
+    known.attributes.add(key="span.kind").value.string_value = "server"
+    spans = [odd, known] if odd_first else [known, odd]
+    store.add([make.batch(spans, source=Source.JAEGER)])
+    assert store.operations("shop") == [("get", "server"), ("get", "unspecified")]
+
+
 def test_dependencies(store: Store, make: Make) -> None:
     """Calls between services, of the traces in a time, counted; none within one service."""
     for trace in (1, 2):
