@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .modules import IMPORT, ModuleError, order_of, resolved, source_of
+from .pages import PAGE
 
-PAGE = Path(__file__).parent / "page"
 START = "trace/standalone.js"
 SHEETS = ("base", "colours", "controls", "shell", "trace")
 

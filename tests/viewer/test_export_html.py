@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from iox_otel.viewer import page_json
-from iox_otel.viewer.export_html import PAGE, START, bundle, export_html
+from iox_otel.viewer.export_html import START, bundle, export_html
 from iox_otel.viewer.modules import ModuleError
+from iox_otel.viewer.pages import PAGE
 from iox_otel.viewer.store import Store
 
 Make = Any
