@@ -18,6 +18,7 @@ from iox_otel.display import escape, format_duration
 from .failure import Failure
 from .http_client import check_url, shown_url, telling
 from .jaeger import JaegerClient, Search, Summary
+from .numbers import whole_number
 
 DEFAULT_URL = "http://localhost:16686"
 DEFAULT_SINCE = "2d"
@@ -81,10 +82,10 @@ def _jaeger_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--errors", is_flag=True, help="With an error only.")
 @click.option(
     "--limit",
-    type=click.IntRange(1, _MAX_LIMIT),
-    default=DEFAULT_LIMIT,
+    metavar="NUMBER",
+    default=str(DEFAULT_LIMIT),
     show_default=True,
-    help="Of traces, the newest.",
+    help=f"Of traces, the newest, up to {_MAX_LIMIT}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="A JSON object a line.")
 @_jaeger_options
@@ -94,7 +95,7 @@ def traces(
     since: str,
     tags: tuple[str, ...],
     errors: bool,
-    limit: int,
+    limit: str,
     as_json: bool,
 ) -> None:
     """List traces, newest first, out of the viewer or a Jaeger.
@@ -103,8 +104,9 @@ def traces(
     """
     start_us = max(0, time.time_ns() - _since_ns(since)) // 1_000
     wanted = dict(map(_tag, tags)) | ({"error": "true"} if errors else {})
+    most = whole_number(limit, "--limit", most=_MAX_LIMIT)
     with telling("Error searching for traces"), jaeger.open() as client:
-        found = client.find(Search(service, wanted, start_us, limit))
+        found = client.find(Search(service, wanted, start_us, most))
     if as_json:
         for summary in found:
             click.echo(json.dumps(_json_of(summary)))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 import socket
 from collections.abc import Callable
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -14,12 +17,17 @@ import click
 
 from .extras import needed_by
 from .failure import Failure
+from .numbers import whole_number
 
 if TYPE_CHECKING:
     from iox_otel.viewer.listening import Port
     from iox_otel.viewer.server import Listening
 
 DEFAULT_HOST = "127.0.0.1"
+_MOST_KEPT = 1_000_000_000_000
+_ASK_S = 1.0
+"""So long what has the port already may take to say what it is."""
+_MOST_BYTES = 100_000
 _NAMES = {"udp": "Jaeger UDP", "grpc": "OTLP gRPC", "http": "OTLP HTTP"}
 
 
@@ -46,13 +54,11 @@ def _port_option(flag: str, default: int, what: str) -> Callable[..., Any]:
 @click.option(
     "--max-spans",
     metavar="NUMBER",
-    type=click.IntRange(1),
     help="Keep so many spans at most.  [default: 1,000,000]",
 )
 @click.option(
     "--max-mb",
     metavar="NUMBER",
-    type=click.IntRange(1),
     help="Let them take so many MiB at most.  [default: 2,048]",
 )
 @click.option(
@@ -69,8 +75,8 @@ def viewer(
     otlp_grpc_port: str,
     otlp_http_port: str,
     db: str | None,
-    max_spans: int | None,
-    max_mb: int | None,
+    max_spans: str | None,
+    max_mb: str | None,
     token: str | None,
 ) -> None:
     """Look at traces on this machine: a page, Jaeger's query API, and all that Jaeger takes.
@@ -90,9 +96,13 @@ def viewer(
         raise Failure(
             f"--host {host} lets other machines in: say with --token what they need to know", 2
         )
-    limits = {"max_spans": max_spans, "max_mb": max_mb}
-    kept = {name: value for name, value in limits.items() if value is not None}
-    _serve(host, numbers, Path(db) if db else None, kept, token or None, is_open=is_open)
+    given = {"max_spans": ("--max-spans", max_spans), "max_mb": ("--max-mb", max_mb)}
+    limits = {
+        name: whole_number(text, flag, most=_MOST_KEPT)
+        for name, (flag, text) in given.items()
+        if text is not None
+    }
+    _serve(host, numbers, Path(db) if db else None, limits, token or None, is_open=is_open)
 
 
 def _serve(
@@ -106,7 +116,7 @@ def _serve(
 ) -> None:
     with needed_by("The viewer", "viewer"):
         from iox_otel.viewer.app import Viewer
-        from iox_otel.viewer.listening import Port
+        from iox_otel.viewer.listening import ListenError, Port, reached
         from iox_otel.viewer.schema import StoreError
         from iox_otel.viewer.server import Ports, serve
 
@@ -126,8 +136,24 @@ def _serve(
                 token=token,
                 on_ready=lambda listening: _say_ready(listening, db, token, is_open=is_open),
             )
+    except ListenError as exc:
+        where = f"{reached(host)}:{page.number}"
+        is_running = exc.flag == page.flag and _is_viewer(where)
+        running = f"; a viewer already runs at http://{where}" if is_running else ""
+        raise Failure(f"Error: {exc}{running}") from None
     except (OSError, StoreError) as exc:
         raise Failure(f"Error: {exc}") from None
+
+
+def _is_viewer(where: str) -> bool:
+    """Tell whether a viewer answers at *where*: with its status, or asking for its token."""
+    try:
+        with closing(HTTPConnection(where, timeout=_ASK_S)) as connection:
+            connection.request("GET", "/api/viewer/status")
+            said = json.loads(connection.getresponse().read(_MOST_BYTES))
+    except (OSError, HTTPException, ValueError):
+        return False
+    return isinstance(said, dict) and ("intake" in said or "viewer" in str(said.get("error")))
 
 
 def _say_ready(listening: Listening, db: Path | None, token: str | None, *, is_open: bool) -> None:
@@ -138,8 +164,8 @@ def _say_ready(listening: Listening, db: Path | None, token: str | None, *, is_o
     _tell(f"iox-otel viewer on {listening.url}/{query}; {takes}; {keeps}")
     if is_open:
         _tell(
-            "Warning: other machines can reach this. Who has the token can read all traces; who "
-            "has not can still send some. Nothing is encrypted."
+            "Warning: other machines can reach this, by the name or address of this one. Who has "
+            "the token can read all traces; who has not can still send some. Nothing is encrypted."
         )
 
 

@@ -14,15 +14,15 @@ class ListenError(OSError):
 
     def __init__(self, error: OSError, where: str, flag: str, *, can_be_off: bool) -> None:
         super().__init__(error.errno, error.strerror)
+        self.flag = flag
         self._error = error
         self._where = where
-        self._flag = flag
         self._can_be_off = can_be_off
 
     def __str__(self) -> str:
         if self._error.errno == errno.EADDRINUSE:
-            off = f" ({self._flag} off does without)" if self._can_be_off else ""
-            reason = f"the port is in use, choose another with {self._flag}{off}"
+            off = f" ({self.flag} off does without)" if self._can_be_off else ""
+            reason = f"the port is in use, choose another with {self.flag}{off}"
         else:
             reason = self._error.strerror or str(self._error)
         return f"cannot listen on {self._where}: {reason}"
@@ -67,6 +67,14 @@ def listen_udp(host: str, port: Port) -> socket.socket:
 def bracketed(host: str) -> str:
     """Return *host* as a part of a URL."""
     return f"[{host}]" if ":" in host else host
+
+
+def reached(host: str) -> str:
+    """Return, as a part of a URL, what leads from this machine to a port of *host*.
+
+    Where it is every address, that is a name of this machine; IPv6's are listened on alone.
+    """
+    return {"0.0.0.0": "localhost", "::": "[::1]"}.get(host) or bracketed(host)
 
 
 def _resolve(host: str, port: int, kind: socket.SocketKind) -> tuple[int, tuple[str, int]]:

@@ -19,7 +19,7 @@ from .app import Viewer, create_app
 from .intake import otlp_http
 from .intake.otlp_grpc import GrpcIntake
 from .intake.udp import UdpIntake
-from .listening import ListenError, Port, bracketed, listen_tcp, listen_udp
+from .listening import ListenError, Port, bracketed, listen_tcp, listen_udp, reached
 from .security import Guard
 
 GRACE_S = 0.5
@@ -43,6 +43,7 @@ class Listening(NamedTuple):
     """What is listened on."""
 
     url: str
+    """By which this machine reaches the page, without a slash at the end."""
     intakes: dict[str, str]
     """Addresses by the names of intakes."""
 
@@ -88,7 +89,7 @@ def serve(
             intakes["grpc"] = f"{bracketed(host)}:{grpc_intake.port}"
             stack.callback(grpc_intake.close)
         viewer.listen(intakes)
-        url = f"http://{_address(host, page)}"
+        url = f"http://{reached(host)}:{page.getsockname()[1]}"
         ready = Listening(url, intakes)
         asyncio.run(_Serving(servers, sockets, viewer).run(lambda: on_ready(ready)))
 

@@ -148,6 +148,11 @@ def test_nothing_found_is_said(cli: Cli, url: str) -> None:
             2,
             "Invalid value 'soon' for --since: expected a time like 90s, 30m, 1h30m or 7d",
         ),
+        (
+            ["traces", "--limit", "all"],
+            2,
+            "Invalid value 'all' for --limit: expected a whole number from 1 to 1500",
+        ),
         (["traces", "--tag", "user"], 2, "Invalid value 'user' for --tag: expected KEY=VALUE"),
         (["trace", "xyz"], 2, "Invalid value 'xyz' for ID: expected up to 32 hex digits"),
         (

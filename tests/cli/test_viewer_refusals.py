@@ -6,8 +6,10 @@ import re
 import socket
 import sqlite3
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,27 @@ def test_a_port_in_use(cli: Cli, flag: str) -> None:
     )
 
 
+@pytest.mark.parametrize("more", [(), ("--token", "s3cret")])
+def test_a_port_that_another_viewer_has(
+    cli: Cli, started: Callable[..., str], more: tuple[str, ...]
+) -> None:
+    """The line says where that one is, also if it wants a token."""
+    url = re.split("[ ;?]", started(*more))[3].removesuffix("/search").rstrip("/")
+    line = refused(cli, "--port", url.rpartition(":")[2], status=1)
+    assert line.endswith(f"choose another with --port; a viewer already runs at {url}")
+
+
+def test_a_port_that_something_else_has(cli: Cli) -> None:
+    """What does not answer, or not like a viewer, is none."""
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        line = refused(cli, "--port", str(server.server_port), status=1)
+        server.shutdown()
+        thread.join()
+    assert line.endswith("choose another with --port")
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [
@@ -70,9 +93,16 @@ def test_flags_that_cannot_be(cli: Cli, flags: tuple[str, ...], says: str) -> No
     assert says in refused(cli, *flags, status=2)
 
 
-@pytest.mark.parametrize(
-    "flags", [("--max-spans", "0"), ("--max-mb", "x"), ("--no-such-flag",), ("argument",)]
-)
+@pytest.mark.parametrize("flag", ["--max-spans", "--max-mb"])
+@pytest.mark.parametrize("text", ["abc", "0", "-1", "1.5", "", "9" * 5_000])
+def test_numbers_that_cannot_be(cli: Cli, flag: str, text: str) -> None:
+    """The line names the flag and the value."""
+    expected = "expected a whole number from 1 to 1000000000000"
+    line = refused(cli, f"{flag}={text}", status=2)
+    assert line == f"Invalid value {text!r} for {flag}: {expected}"
+
+
+@pytest.mark.parametrize("flags", [("--no-such-flag",), ("argument",)])
 def test_flags_that_click_refuses(cli: Cli, flags: tuple[str, ...]) -> None:
     """The last line names the flag; the status is 2."""
     done = cli("viewer", *FREE, *flags)
@@ -146,17 +176,23 @@ def test_a_file_in_use(
     assert "traces.db: database is locked" in line
 
 
-def test_a_host_that_others_reach(started: Callable[..., str]) -> None:
-    """With a token it is served, with a warning; without the token nothing is shown."""
-    said = started("--host", "0.0.0.0", "--token", "s3cret", lines=2)
+@pytest.mark.parametrize(
+    ("host", "reached"), [("0.0.0.0", "http://localhost"), ("::", "http://[::1]")]
+)
+def test_a_host_that_others_reach(started: Callable[..., str], host: str, reached: str) -> None:
+    """The address leads there from this machine, a warning says how from others; all by token."""
+    said = started("--host", host, "--token", "s3cret", lines=2)
     ready, warning = said.splitlines()
-    assert warning.startswith("Warning: other machines can reach this.")
-    found = re.match(r"iox-otel viewer on http://0\.0\.0\.0:(\d+)/\?token=s3cret; ", ready)
+    assert warning.startswith(
+        "Warning: other machines can reach this, by the name or address of this one."
+    )
+    found = re.match(r"iox-otel viewer on (http://\S+:\d+)(/\?token=s3cret); ", ready)
     assert found is not None, ready
-    url = f"http://127.0.0.1:{found[1]}"
+    url, query = found.groups()
+    assert url.startswith(reached)
     assert httpx.get(f"{url}/api/viewer/status", timeout=TIMEOUT_S).status_code == 401
     with httpx.Client(base_url=url, follow_redirects=True, timeout=TIMEOUT_S) as client:
-        assert client.get("/?token=s3cret").status_code == 200
+        assert client.get(query).status_code == 200
         assert client.get("/api/viewer/status").status_code == 200
 
 
