@@ -137,6 +137,8 @@ def _error(response: httpx.Response) -> ApiError:
     """Return what a Jaeger, or the viewer, says about its refusal."""
     status = response.status_code
     message = f"{status} {response.reason_phrase}"
+    if status == 401:
+        return ApiError("the viewer wants its token: say it with --token or IOX_OTEL_VIEWER_TOKEN")
     try:
         answer = response.json()
         message = answer.get("error") or answer["errors"][0]["msg"]

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = (
@@ -33,6 +33,17 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
+_POLICY_OF_REFUSALS = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>iox-otel viewer</title>'
+    '<meta name="color-scheme" content="light dark">'
+    '<meta name="viewport" content="width=device-width"><main><h1>iox-otel viewer</h1><p>{}</p>'
+    "</main></html>"
+)
+"""What a browser shows to who is turned away, instead of JSON."""
+_WAY_IN = "open the URL it printed when it started, or add ?token=TOKEN to this one"
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _HOST = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9]{1,5})?")
 
@@ -86,17 +97,19 @@ class Guard:
         """Return what to answer instead of the application."""
         headers = Headers(scope=scope)
         if self._local_only and not _is_local(scope, headers):
-            return _refused(403, "this viewer answers its own machine only, unless it has a token")
+            reason = "this viewer answers its own machine only, unless it has a token"
+            return _refused(headers, 403, reason)
         is_asked = "origin" in headers or not self._any_sender
         if is_asked and not self._knows(headers.get("host", "")):
-            return _refused(403, "the Host header is not one of this viewer's; see --host")
+            reason = "the Host header is not one of this viewer's; see --host"
+            return _refused(headers, 403, reason)
         if self._token is None:
             return None
         if brought := _token_in_query(scope):
-            return self._set_cookie(scope, brought)
+            return self._set_cookie(scope, headers, brought)
         if any(hmac.compare_digest(self._token, each) for each in self._brought(headers)):
             return None
-        return _refused(401, "this viewer wants its token: open the URL it printed when it started")
+        return _refused(headers, 401, f"this viewer wants its token: {_WAY_IN}")
 
     def _knows(self, host: str) -> bool:
         if self._hosts is None:
@@ -120,10 +133,10 @@ class Guard:
         if cookie.isascii():
             yield cookie
 
-    def _set_cookie(self, scope: Scope, brought: str) -> Response:
+    def _set_cookie(self, scope: Scope, headers: Headers, brought: str) -> Response:
         assert self._token is not None
         if not hmac.compare_digest(self._token, _digest(brought)):
-            return _refused(401, "that is not the token of this viewer")
+            return _refused(headers, 401, f"that is not the token of this viewer: {_WAY_IN}")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         rest = urlencode([(name, value) for name, value in query if name != "token"])
         path = "/" + scope["path"].lstrip("/")  # `//host` would lead elsewhere
@@ -169,8 +182,13 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def _refused(status: int, reason: str) -> Response:
-    response = JSONResponse({"error": reason}, status)
+def _refused(asked: Headers, status: int, reason: str) -> Response:
+    response: Response
+    if "text/html" in asked.get("accept", ""):
+        response = HTMLResponse(_PAGE.format(f"{reason[0].upper()}{reason[1:]}."), status)
+        response.headers["Content-Security-Policy"] = _POLICY_OF_REFUSALS
+    else:
+        response = JSONResponse({"error": reason}, status)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -175,12 +175,17 @@ def test_what_is_wrong_is_one_line(cli: Cli, arguments: list[str], status: int, 
 
 
 def test_a_viewer_with_a_token_wants_it(cli: Cli) -> None:
-    """By flag or variable; without it one line says so."""
+    """By flag or variable; without it, or with another, one line says so."""
     viewer = Viewer("--token", "s3cret")
     try:
-        refused = cli("traces", "--url", viewer.url)
-        assert refused.returncode == 1
-        assert refused.stderr.startswith("Error searching for traces: this viewer wants its token")
+        wants = "the viewer wants its token: say it with --token or IOX_OTEL_VIEWER_TOKEN"
+        for arguments, what in (
+            (("traces",), "Error searching for traces"),
+            (("trace", "1"), "Error reading the trace"),
+            (("traces", "--token", "wrong"), "Error searching for traces"),
+        ):
+            refused = cli(*arguments, "--url", viewer.url)
+            assert (refused.returncode, refused.stderr) == (1, f"{what}: {wants}\n")
         for ran in (
             cli("traces", "--url", viewer.url, "--token", "s3cret"),
             cli("traces", "--url", viewer.url, IOX_OTEL_VIEWER_TOKEN="s3cret"),

@@ -157,6 +157,28 @@ def test_a_wrong_token_in_the_address(viewer: Viewer, path: str) -> None:
     assert (answer.status_code, "set-cookie" in answer.headers) == (401, False)
 
 
+@pytest.mark.parametrize(
+    ("path", "how", "status", "says"),
+    [
+        ("/search", {"token": TOKEN}, 401, "This viewer wants its token: open the URL it printed"),
+        ("/search?token=x", {"token": TOKEN}, 401, "That is not the token of this viewer: open"),
+        ("/search", {"headers": {"Host": "evil.example"}}, 403, "The Host header is not one of"),
+    ],
+)
+def test_a_refusal_is_a_page_to_a_browser(
+    viewer: Viewer, path: str, how: dict[str, Any], status: int, says: str
+) -> None:
+    """Which says how to get in and may load nothing at all; to programs it is JSON."""
+    browser = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    answer = ask(viewer, path, **how | {"headers": how.get("headers", {}) | browser})
+    assert answer.status_code == status
+    assert answer.headers["content-type"].startswith("text/html")
+    assert f"<p>{says}" in answer.text
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none';") and "frame-ancestors 'none'" in policy
+    assert ask(viewer, path, **how).json()["error"][1:].startswith(says[1:])
+
+
 def test_the_redirect_stays_here(viewer: Viewer) -> None:
     """A path that looks like another host is none."""
     answer, _ = cookie_of(
