@@ -126,7 +126,7 @@ def test_a_trace_goes_from_viewer_to_viewer_unchanged(
 def test_what_is_no_trace_gets_one_clear_line(
     browser: Browser, viewer: Receiving, make: Make, tmp_path: Path
 ) -> None:
-    """With the file's name; the traces of the other files are taken all the same."""
+    """With the file's name, until the next upload; traces of other files are taken all the same."""
     context = browser.new_context(base_url=viewer.url)  # refused files are errors in its console
     page = context.new_page()
     page.goto("/search")
@@ -152,4 +152,10 @@ def test_what_is_no_trace_gets_one_clear_line(
     page.set_input_files("input[type=file]", [tmp_path / "a.txt", good])
     expect(page.locator("a.root")).to_have_count(2)
     expect(page.get_by_role("alert")).to_contain_text("a.txt: ")
+    batches.pop()
+    good.write_text(json.dumps(otlp_json.json_of(batches)))
+    page.set_input_files("input[type=file]", good)
+    page.wait_for_url("**/trace/*")
+    expect(page.get_by_text("1 trace taken in.")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
     context.close()

@@ -35,9 +35,9 @@ export async function upload(files, app) {
     }
   }
   if (failures.length) app.toast(failures.join(" · "), "error");
+  else if (ids.size) app.toast(`${counted(ids.size, "trace")} taken in.`);
   if (ids.size === 1) app.go(`trace/${[...ids][0]}`);
   else if (ids.size) {
-    if (!failures.length) app.toast(`${counted(ids.size, "trace")} taken in.`);
     const shown = [...ids].slice(0, MOST_IN_ADDRESS).map((id) => ["traceID", id]);
     app.go(`search?${new URLSearchParams(shown)}`);
   }
