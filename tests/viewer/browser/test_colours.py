@@ -1,4 +1,4 @@
-"""The colours of services: they stay, and within a trace they differ."""
+"""The colours of services: they stay, and within a view they differ."""
 
 from __future__ import annotations
 
@@ -49,3 +49,32 @@ def test_services_of_a_trace_differ_as_long_as_there_are_colours(
     """Whatever their names are."""
     add(viewer, make, 1, *(f"service-{n}" for n in range(MANY)))
     assert len(set(colours(page, 1, MANY).values())) == MANY
+
+
+SWATCHES = "all => all.map(each => getComputedStyle(each).getPropertyValue('--svc'))"
+
+
+def differ(page: Page, swatches: str, services: int) -> list[str]:
+    """Return the colours of what *swatches* selects, once there are so many; no two are alike."""
+    expect(page.locator(swatches)).to_have_count(services)
+    found: list[str] = page.locator(swatches).evaluate_all(SWATCHES)
+    assert len(set(found)) == services
+    return found
+
+
+def test_services_of_other_views_differ_too(page: Page, viewer: Receiving, make: Make) -> None:
+    """In the search, the service graph and a comparison; one that comes changes no other's."""
+    names = [f"service-{n}" for n in range(MANY)]
+    for n, service in enumerate(names[1:], 2):
+        add(viewer, make, n, service)
+    page.goto("/search")
+    listed = differ(page, "tbody .of-service .swatch", MANY - 1)
+    add(viewer, make, 1, names[0])
+    now = differ(page, "tbody .of-service .swatch", MANY)
+    assert set(listed) < set(now)
+    page.goto("/graph")
+    differ(page, ".node", MANY)
+    add(viewer, make, 100, *names[: MANY // 2])
+    add(viewer, make, 101, *names[MANY // 2 :])
+    page.goto(f"/compare?a={100:032x}&b={101:032x}")
+    differ(page, ".card .services .swatch", MANY)

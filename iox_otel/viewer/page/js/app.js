@@ -23,6 +23,7 @@
 // asked goes through api.js. Plain links within the page are followed without loading it anew.
 
 import * as api from "./api.js";
+import {distinguish} from "./colours.js";
 import {el, fill, svg} from "./dom.js";
 import {Header} from "./header.js";
 import {Keys} from "./keys.js";
@@ -160,6 +161,7 @@ class App {
   #close() {
     this.#view?.close();
     this.#view = null;
+    distinguish([]);
     for (const {title} of Object.values(ROUTES)) this.keys.set(title, null);
   }
 

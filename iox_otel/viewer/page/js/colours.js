@@ -1,7 +1,7 @@
 // Which colour a service has. See css/colours.css.
 //
-// Its name alone says which, so that no other service changes it, and a reload does not. Of two
-// services that would have the same one within one trace, the later one has another there.
+// Its name says which, so that no other service changes it, and a reload does not. Of two services
+// that would have the same one within one view, the later one has another there.
 
 import {el} from "./dom.js";
 import {line} from "./format.js";
@@ -23,11 +23,16 @@ function hash(text) {
   return (value ^ (value >>> 15)) >>> 0;
 }
 
-/** Tell these services from each other, as long as there are colours; the first ones keep their own. */
+/**
+ * Tell these services, of all that a view shows, from each other, as long as there are colours. Who
+ * has one by an earlier call keeps it; of the others the first ones get their own.
+ */
 export function distinguish(services) {
-  given.clear();
-  const taken = new Set();
-  for (const service of services) {
+  const shown = new Set(services);
+  for (const service of given.keys()) if (!shown.has(service)) given.delete(service);
+  const taken = new Set(given.values());
+  for (const service of shown) {
+    if (given.has(service)) continue;
     const wanted = wishes(service);
     const number = wanted.find((each) => !taken.has(each)) ?? wanted[0];
     taken.add(number);

@@ -1,7 +1,7 @@
 // Two traces side by side: what each is, and where their spans differ.
 
 import * as api from "../api.js";
-import {serviceLabel} from "../colours.js";
+import {distinguish, serviceLabel} from "../colours.js";
 import {el, fill, set} from "../dom.js";
 import {count, counted, dateTime, duration, line} from "../format.js";
 import {traceIdIn} from "../header.js";
@@ -92,6 +92,7 @@ class CompareView {
   }
 
   #show(models, traces) {
+    distinguish([...models.a.services.keys(), ...models.b.services.keys()]);
     for (const which of ["a", "b"]) fill(this.#cards[which], this.#card(which, models[which], traces[which]));
     this.#places = merged(models.a, models.b);
     this.#said.textContent = summary(this.#places);

@@ -1,6 +1,7 @@
 // The service graph: who calls whom, and how often.
 
 import * as api from "../api.js";
+import {distinguish} from "../colours.js";
 import {el, fill, set, svg} from "../dom.js";
 import {counted, parseDuration} from "../format.js";
 import {LOOKBACKS} from "../search/query.js";
@@ -122,6 +123,7 @@ class GraphView {
     this.#known = known;
     this.#calls = calls;
     this.#names = [...new Set([...services, ...calls.flatMap(({parent, child}) => [parent, child])])].sort();
+    distinguish(this.#names);
     this.#draw();
     this.#show();
   }

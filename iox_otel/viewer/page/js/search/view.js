@@ -1,6 +1,7 @@
 // The search: its form, what was found as a diagram and as a list, live.
 
 import * as api from "../api.js";
+import {distinguish} from "../colours.js";
 import {el, fill, set} from "../dom.js";
 import {counted} from "../format.js";
 import {uploadButton} from "../upload.js";
@@ -82,6 +83,8 @@ class SearchView {
     if (isWaiting && !rows.length) return;
     if (!rows.length) return this.#showNothing();
     this.#learn(rows);
+    // From the oldest on, so that what comes changes no colour of what is there.
+    distinguish([...rows].reverse().flatMap((row) => [row.service, ...Object.keys(row.services)]));
     if (this.#content.dataset.shows !== "rows") fill(this.#content, this.#results);
     this.#content.dataset.shows = "rows";
     this.#scatter.show(rows);

@@ -110,7 +110,6 @@ export function showTrace(container, json, host) {
   update("view");
   return {trace, session, find, menu, news, focusRows, focusDetail: () => detail?.focus(), back: () => view().back?.() ?? false,
     close() {
-      distinguish([]);
       Object.values(views).forEach((made) => made.close());
     }};
 }
