@@ -134,6 +134,8 @@ def _span(
     }
     if span.HasField("status") and (span.status.code or span.status.message):
         said["status"] = {"code": span.status.code, "message": span.status.message}
+    if said["start"] > SAFE:
+        said["startNs"] = str(began_ns)
     # To go through none takes as long as to go through one.
     if len(events := span.events):
         said["events"] = [_event(each, start_ns, attributes) for each in events]

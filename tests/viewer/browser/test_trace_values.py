@@ -118,3 +118,15 @@ def test_a_moment_is_exact(page: Page, viewer: Receiving, make: Make) -> None:
     page.goto(f"/trace/{1:032x}?span={2:016x}")
     at = page.locator(".detail dt:text-is('At') + dd")
     expect(at).to_contain_text(".000 001 200")
+
+
+def test_a_moment_is_exact_however_long_after_the_first(
+    page: Page, viewer: Receiving, make: Make
+) -> None:
+    """Where a span has no start, the trace begins in 1970: more nanoseconds than a number holds."""
+    spans = [make.span(1, 1, name="root"), make.span(1, 2, parent=1, at_ms=0.001201)]
+    spans[0].start_time_unix_nano = 0
+    viewer.add(make.batch(spans))
+    page.goto(f"/trace/{1:032x}?span={2:016x}")
+    at = page.locator(".detail dt:text-is('At') + dd")
+    expect(at).to_contain_text(".000 001 201")

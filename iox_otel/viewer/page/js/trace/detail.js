@@ -79,7 +79,7 @@ function facts(node, trace, on) {
     ["Self time", duration(node.selfTime)],
     ["On critical path", duration(length(node.critical))],
     ["Start", `${duration(node.start)} after the trace began`],
-    ["At", exactTime(trace.startNs + BigInt(Math.round(node.start)))],
+    ["At", exactTime(node.raw.startNs ?? trace.startNs + BigInt(node.start))],
     ["Kind", KINDS[node.kind] ?? String(node.kind)],
     ["Span id", node.id],
     ["Parent", parent && !parent.absent ? spanButton(parent, on) : node.raw.parent ?? "none, a root"],
