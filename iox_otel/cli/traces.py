@@ -130,7 +130,9 @@ def trace(jaeger: Jaeger, trace_id: str, as_json: bool) -> None:
     with telling("Error reading the trace"), jaeger.open() as client:
         found = client.trace(trace_id.lower())
     if found is None:
-        raise Failure(f"There is no trace {trace_id} at {shown_url(jaeger.url)}")
+        digits = len(trace_id)
+        part = "" if digits in (16, 32) else f"; a whole id has 16 or 32 digits, not {digits}"
+        raise Failure(f"There is no trace {trace_id} at {shown_url(jaeger.url)}{part}")
     if as_json:
         click.echo(json.dumps({"data": [found]}))
     else:

@@ -137,7 +137,11 @@ def test_nothing_found_is_said(cli: Cli, url: str) -> None:
     assert none.stderr == "No traces of the last 2d fit\n"
     missing = cli("trace", "abc", "--url", url)
     assert (missing.returncode, missing.stdout) == (1, "")
-    assert missing.stderr == f"There is no trace abc at {url}\n"
+    part = "; a whole id has 16 or 32 digits, not 3"
+    assert missing.stderr == f"There is no trace abc at {url}{part}\n"
+    for whole in ("abc".rjust(16, "0"), "abc".rjust(32, "0")):
+        missing = cli("trace", whole, "--url", url)
+        assert missing.stderr == f"There is no trace {whole} at {url}\n"
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Browser, Page, expect
 
 from iox_otel.viewer.stored import Batch
 from tests.viewer.conftest import Make, Receiving
@@ -30,6 +31,25 @@ def test_a_trace_is_opened_by_its_id_however_it_was_copied(
     field.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("1 to 32 hexadecimal digits")
     expect(field).to_have_value("no id")
+
+
+@pytest.mark.parametrize(("digits", "is_part"), [("abc", True), ("a" * 16, False)])
+def test_a_part_of_an_id_is_told_from_a_whole_one(
+    browser: Browser, viewer: Receiving, digits: str, is_part: bool
+) -> None:
+    """Where there is no such trace: whoever copied a part of an id is not told that it is gone."""
+    context = browser.new_context(
+        base_url=viewer.url
+    )  # what is not there is an error in its console
+    page = context.new_page()
+    page.goto("/search")
+    field = page.get_by_label("Open a trace by its id")
+    field.fill(digits)
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("is not here")
+    part = page.get_by_text("A whole id has 16 or 32 digits, this one has 3 after any zeros.")
+    expect(part).to_have_count(int(is_part))
+    context.close()
 
 
 def test_views_are_reached_by_links_and_back(page: Page, viewer: Receiving, make: Make) -> None:

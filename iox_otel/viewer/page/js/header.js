@@ -57,3 +57,9 @@ export function traceIdIn(text) {
   const id = found?.[1].toLowerCase().padStart(32, "0") ?? "";
   return /^0*$/.test(id) ? "" : id;
 }
+
+/** What to say besides where no trace has this *id*, if it may be a part of one: its zeros may be ours. */
+export function wholeIds(id) {
+  const {length} = id.replace(/^0+/, "");
+  return length === 16 || length === 32 ? "" : ` A whole id has 16 or 32 digits, this one has ${length} after any zeros.`;
+}

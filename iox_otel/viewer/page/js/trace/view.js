@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import {el, fill} from "../dom.js";
 import {counted, line} from "../format.js";
+import {wholeIds} from "../header.js";
 import {shortcutsOf} from "./shortcuts.js";
 
 const PARAMETERS = ["view", "span", "zoom", "q", "only", "shortest", "folded", "sort", "flame"];
@@ -64,7 +65,7 @@ function failure(id, error, app, again) {
   const missing = error.status === 404;
   return el("div", {class: "page-narrow"},
     el("p", {class: missing ? "notice warn" : "notice error", role: "alert"},
-      missing ? `The trace ${line(id, 40)} is not here: it has not come in, or made room for newer ones.` : error.message),
+      missing ? `The trace ${line(id, 40)} is not here: it has not come in, or made room for newer ones.${wholeIds(id)}` : error.message),
     el("p", el("button", {type: "button", on: {click: again}}, "Try again"), " ", app.link("search", "Search for traces")));
 }
 
