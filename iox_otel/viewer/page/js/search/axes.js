@@ -1,20 +1,18 @@
 // Where the lines of a diagram go.
 
-const DAY_MS = 864e5;
-const STEPS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5,
-  36e5, 72e5, 108e5, 216e5, 432e5, DAY_MS, 2 * DAY_MS, 7 * DAY_MS];
+import {DAY, HOUR, MINUTE, roundStep} from "../steps.js";
+
+const MS = 1e6;
 /** Durations (ns) that are round to a person, each several times the one before: 1 ns … 10 s, 1 m, 10 m, 1 h, 10 h, 4 d … */
-const ROUND_NS = [...Array.from({length: 11}, (_, power) => 10 ** power), 6e10, 6e11, 36e11, 36e12,
-  ...Array.from({length: 6}, (_, power) => 4e6 * DAY_MS * 10 ** power)];
+const ROUND_NS = [...Array.from({length: 11}, (_, power) => 10 ** power), MINUTE, 10 * MINUTE, HOUR, 10 * HOUR,
+  ...Array.from({length: 6}, (_, power) => 4 * DAY * 10 ** power)];
 const LOG_FROM = 30;
 const MOST_LINES = 6;
 
-const stepFrom = (leastMs) => STEPS_MS.find((each) => each >= leastMs) ?? Math.ceil(leastMs / DAY_MS) * DAY_MS;
-
 /** Moments (ms), at most *most*, that a clock shows as round, between *low* and *high*. */
 export function momentTicks(low, high, most) {
-  const step = stepFrom((high - low) / most);
-  const zone = step >= 36e5 ? new Date(low).getTimezoneOffset() * 60_000 : 0;
+  const step = Math.max(roundStep(((high - low) / most) * MS) / MS, 1);
+  const zone = step * MS >= HOUR ? new Date(low).getTimezoneOffset() * 60_000 : 0;
   const ticks = [];
   for (let at = Math.ceil((low - zone) / step) * step + zone; at <= high; at += step) ticks.push(at);
   return ticks;
@@ -26,7 +24,7 @@ export function momentTexts(ticks, now = Date.now()) {
   let before = dayOf(now);
   return ticks.map((ms) => {
     const day = dayOf(ms);
-    if (step >= DAY_MS) return day;
+    if (step * MS >= DAY) return day;
     const text = day === before ? clock(ms, step) : `${day.slice(5)} ${clock(ms, step)}`;
     before = day;
     return text;
@@ -37,7 +35,7 @@ const dayOf = (ms) => new Date(ms).toLocaleDateString("en-CA");
 
 function clock(ms, step) {
   const at = new Date(ms);
-  const text = at.toTimeString().slice(0, step >= 6e4 ? 5 : 8);
+  const text = at.toTimeString().slice(0, step * MS >= MINUTE ? 5 : 8);
   return step < 1000 ? `${text}.${String(at.getMilliseconds()).padStart(3, "0")}` : text;
 }
 
@@ -62,14 +60,8 @@ function decades(low, high) {
 
 function linear(high) {
   const top = high * 1.1;
-  const step = Math.max(roundStep(top / 4), 1);
+  const step = roundStep(top / 4, [1, 2, 2.5, 5]);
   const ticks = [];
   for (let at = 0; at <= top; at += step) ticks.push(at);
   return {at: (ns) => Math.max(ns, 0) / top, ticks};
-}
-
-function roundStep(least) {
-  if (least > 1e10) return stepFrom(least / 1e6) * 1e6;
-  const power = 10 ** Math.floor(Math.log10(least));
-  return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((each) => each >= least);
 }

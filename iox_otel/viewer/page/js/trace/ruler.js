@@ -1,28 +1,14 @@
 // The ruler over the bars: ticks at round times, the time under the pointer, and a drag that zooms.
 
 import {el} from "../dom.js";
+import {DAY, HOUR, MINUTE, SECOND, roundStep} from "../steps.js";
 import {dragRange} from "./drag.js";
 import {showChoice} from "./minimap.js";
 
 const BETWEEN = 110;
 const LETTER = 6.5;
-const SECOND = 1e9;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-/** The steps between a second and a day; below and above they are 1, 2 and 5 of a power of ten. */
-const CLOCK = [[SECOND, [1, 2, 5, 10, 15, 30]], [MINUTE, [1, 2, 5, 10, 15, 30]], [HOUR, [1, 2, 3, 6, 12]]]
-  .flatMap(([unit, steps]) => steps.map((step) => step * unit));
 const UNITS = [["s", SECOND], ["ms", 1e6], ["µs", 1e3], ["ns", 1]];
 const LONG_UNITS = [["d", DAY], ["h", HOUR], ["m", MINUTE], ["s", SECOND]];
-
-/** The least round step that is *least* or more. */
-function roundStep(least) {
-  if (least > SECOND / 2 && least <= CLOCK[CLOCK.length - 1]) return CLOCK.find((step) => step >= least);
-  const unit = least > SECOND ? DAY : 1;
-  const power = 10 ** Math.max(Math.floor(Math.log10(least / unit)), 0);
-  return [1, 2, 5, 10].find((factor) => factor * power * unit >= least) * power * unit;
-}
 
 /** The round times, a *step* apart, from *from* to *to*. */
 function roundTimes(from, to, step) {
