@@ -17,8 +17,9 @@ from .capacity import Capacity
 from .eviction import Forgotten
 from .interned import Common
 from .segments import Segments
+from .signature import columns_of
 from .stored import Batch, parent_id_of, service_of
-from .terms import BatchTerms, KnownTerms, digest_of, halves_of
+from .terms import BatchTerms, KnownTerms, digest_of
 
 MAX_TIME_NS = (1 << 63) - 1
 """SQLite's integers end there, in the year 2262."""
@@ -31,7 +32,7 @@ INSERT INTO trace (trace_id, segment, start_ns, last_start_ns, end_ns, longest_n
 VALUES (?, ?, {MAX_TIME_NS}, 0, 0, 0, {MAX_TIME_NS}, 0, 0, 0, {MAX_TIME_NS}, '', '')
 """
 _ADD_SPAN = f"INSERT INTO span VALUES ({', '.join('?' * 9)})"
-_ADD_FACET = f"INSERT INTO facet VALUES ({', '.join('?' * 8)})"
+_ADD_FACET = f"INSERT INTO facet VALUES ({', '.join('?' * 10)})"
 _ADD_TERM = """
 INSERT INTO term VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET bits = bits | excluded.bits WHERE bits | excluded.bits != bits
@@ -165,7 +166,7 @@ class Arrivals:
             row = (*ids, *context, operation, bytearray(body))  # sqlite3 binds bytes far slower
             key = (trace.number, digest)
             self._spans.append((*key, *row))
-            self._facets.append((*key, *halves_of(signature), operation, *times, int(is_error)))
+            self._facets.append((*key, *columns_of(signature), operation, *times, int(is_error)))
             self._span_bytes += len(body)
 
     def write(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from . import terms
 from .arrivals import MAX_TIME_NS
@@ -14,20 +14,26 @@ from .segments import LIVE
 from .wanted import wanted_of
 
 _FEW = 2_000
-"""Traces with a term; of these, all are looked up at once and sorted."""
+"""Traces, of which all are looked up at once and sorted."""
+_NEWEST = 4_000
+"""Traces that are looked at before all spans are gone through."""
+_SCANNED = 1_000
+"""Candidates to take at least where all spans have been gone through for them."""
 _MAX_SERVICES = 1_000
 """To look for a term of each, where a query names none."""
 
 _BLOCKS = f"SELECT block, bits FROM term WHERE segment IN ({LIVE}) AND term.term IN ({{}}) LIMIT ?"
-_COUNT_LONG = "SELECT count(*) FROM (SELECT 1 FROM trace WHERE longest_ns >= ? LIMIT ?)"
-_WITH_NUMBER = "trace NOT INDEXED"
-_LONGEST = "trace INDEXED BY trace_by_longest"
-_NEWEST = "trace INDEXED BY trace_by_start"
-_WHERE = """
+_COUNT_LONG = "SELECT count(*) FROM (SELECT 1 FROM trace WHERE longest_ns >= :min_ns LIMIT :few)"
+_WITHIN = """
 (trace.start_ns, trace.number) < (:last_start_ns, :last_number)
 AND trace.start_ns <= :end_ns AND trace.last_start_ns >= :start_ns
 AND trace.longest_ns >= :min_ns AND trace.shortest_ns <= :max_ns
 """
+_ORDER = "ORDER BY trace.start_ns DESC, trace.number DESC LIMIT"
+_BY_NUMBER = "trace NOT INDEXED"
+_BY_LONGEST = "trace INDEXED BY trace_by_longest"
+_BY_START = "trace INDEXED BY trace_by_start"
+_NTH_NEWEST = f"SELECT trace.start_ns FROM {_BY_START} WHERE {_WITHIN} {_ORDER} 1 OFFSET :newest"
 _HAS_TERM = f"""
 EXISTS (
     SELECT 1 FROM term
@@ -36,7 +42,7 @@ EXISTS (
 )
 """
 _HAS_SPAN = "EXISTS (SELECT 1 FROM facet WHERE facet.trace = trace.number AND {})"
-_ORDER = "ORDER BY trace.start_ns DESC, trace.number DESC LIMIT :size"
+_IS_OF_SPAN = "trace.number IN (SELECT facet.trace FROM facet WHERE {})"
 
 Alternatives = list[int]
 """Terms of which a trace has to have one."""
@@ -77,23 +83,30 @@ class Candidates:
         self._is_exact = not query.tags or len(self._asked) == 1
         if len(services) > _MAX_SERVICES:
             self._asked, self._is_exact = [], not query.tags
-        self.wanted = wanted_of(query, services)
+        self.wanted = wanted_of(query)
         """What a span has to be, see there."""
-        self._select = ""
+        self._statements: list[str] = []
+        """That give candidates; each may have some that the one before it has not."""
         self.after: Candidate | None = None
         """Where the next page begins."""
 
     def page(self, rows: Rows, size: int) -> list[Candidate]:
-        """Return the next *size* candidates, or as many as there are."""
-        if not self._select:
-            self._select = self._plan(rows)
+        """Return the next *size* candidates, or some more, or as many as there are."""
         after = self.after
         bounds = self.wanted.parameters | {
             "size": size,
+            "few": _FEW + 1,
+            "newest": _NEWEST,
             "last_start_ns": after.start_ns if after else MAX_TIME_NS,
             "last_number": after.number if after else MAX_TIME_NS,
         }
-        return [Candidate(*row) for row in rows(self._select, bounds)]
+        if not self._statements:
+            self._statements = self._plan(rows, bounds)
+        while True:
+            found = rows(self._statements[0], bounds)
+            if len(found) >= size or len(self._statements) == 1:
+                return [Candidate(*row) for row in found]
+            del self._statements[0]
 
     def fits_surely(self, candidate: Candidate) -> bool:
         """Tell whether its spans need not be looked at: no tag is asked for, or one and no more.
@@ -111,24 +124,35 @@ class Candidates:
             )
         )
 
-    def _plan(self, rows: Rows) -> str:
-        """Return the statement that gives candidates, from the smallest index that has them."""
+    def _plan(self, rows: Rows, bounds: dict[str, Any]) -> list[str]:
+        """Return statements that give candidates, by that of which there is least.
+
+        Where there is much of all, the newest traces have what is asked for, mostly.
+        """
         asked = [", ".join(map(str, alternatives)) for alternatives in self._asked]
-        numbers = {each: _few_with(rows, each) for each in asked}
-        source, few = _NEWEST, _FEW
-        if query_min_ns := self.wanted.parameters["min_ns"]:
-            (few,) = rows(_COUNT_LONG, (query_min_ns, _FEW + 1))[0]
-            source = _LONGEST if few <= _FEW else _NEWEST
-        asked.sort(key=lambda each: _FEW if (few_of := numbers[each]) is None else len(few_of))
-        where = [_WHERE]
-        rarest = numbers[asked[0]] if asked else None
-        if rarest is not None and len(rarest) <= few:
-            source = _WITH_NUMBER
-            where.append(f"trace.number IN ({', '.join(map(str, rarest))})")
-            del asked[0]
-        where += map(_HAS_TERM.format, asked)
-        where.append(_HAS_SPAN.format(self.wanted.sql))
-        return f"SELECT {COLUMNS} FROM {source} WHERE {' AND '.join(where)} {_ORDER}"
+        few = [found for each in asked if (found := _few_with(rows, each)) is not None]
+        has_span = _HAS_SPAN.format(self.wanted.sql)
+        if few:
+            numbers = ", ".join(map(str, sorted(few, key=len)[0]))
+            return [_select(_BY_NUMBER, f"trace.number IN ({numbers})", has_span)]
+        # The term of a tag is surer than its bits; where there is no other, no span need be read.
+        is_sure = self._query.tags and self._is_exact
+        surely = _HAS_TERM.format(asked[0]) if is_sure else "true"
+        if bounds["min_ns"] and rows(_COUNT_LONG, bounds)[0][0] <= _FEW:
+            return [_select(_BY_LONGEST, surely, has_span)]
+        if not (nth_newest := rows(_NTH_NEWEST, bounds)):
+            return [_select(_BY_START, surely, has_span)]
+        is_new = f"trace.start_ns >= {nth_newest[0][0]}"
+        is_of_span = _IS_OF_SPAN.format(self.wanted.sql)
+        return [
+            _select(_BY_START, is_new, surely, has_span),
+            _select(_BY_NUMBER, surely, is_of_span, at_least=_SCANNED),
+        ]
+
+
+def _select(source: str, *conditions: str, at_least: int = 0) -> str:
+    where = " AND ".join((_WITHIN, *conditions))
+    return f"SELECT {COLUMNS} FROM {source} WHERE {where} {_ORDER} max(:size, {at_least})"
 
 
 def _few_with(rows: Rows, alternatives: str) -> set[int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-VERSION = 2
+VERSION = 3
 """Of the tables; a database of another version is not opened."""
 
 _APPLICATION = 0x696F_7876
@@ -53,8 +53,10 @@ CREATE TABLE span (
 CREATE TABLE facet (                          -- what a search compares of a span, in narrow rows
     trace INTEGER NOT NULL,
     digest INTEGER NOT NULL,
-    signature_1 INTEGER NOT NULL,             -- a bit of each of its terms
-    signature_2 INTEGER NOT NULL,             -- another one
+    signature_1 INTEGER NOT NULL,             -- a bit of each of its tags, see signature.py
+    signature_2 INTEGER NOT NULL,
+    signature_3 INTEGER NOT NULL,
+    signature_4 INTEGER NOT NULL,
     operation INTEGER NOT NULL,
     start_ns INTEGER NOT NULL,
     duration_ns INTEGER NOT NULL,

@@ -1,8 +1,7 @@
 """Terms: numbers that stand for what a search can ask for, so that it finds the spans with it.
 
 A term is 64 bits of a hash, so two things may share one: what is found is looked at before it is
-shown. The store keeps the terms of a trace's spans with the trace, and two bits of each with the
-span, as its signature.
+shown. The store keeps the terms of a trace's spans with the trace, and a signature with each span.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from . import signature as signatures
 from .stored import Batch, Source, StoredSpan
 from .tags import KINDS, Tag, kind_of, log_fields, process_tags, span_tags, tag_of
 
 _CACHED = 16_384
 _MAX_CACHED_BYTES = 256
 """Of an attribute; longer ones are seldom seen twice."""
-_HALF_BITS = 63
-"""A signature has two halves, numbers that SQLite can hold."""
 
 _MARKS = frozenset(
     KeyValue(key=key, value=value).SerializeToString()
@@ -41,7 +39,7 @@ _KIND = b"\x0a\x09span.kind"
 """How a tag of a kind begins: one that is none hides those after it from `kind_of`."""
 
 _Term = tuple[int, int]
-"""A term, and the bits of a signature that it stands for."""
+"""A term, and the bits of its tag in a signature."""
 
 
 def digest_of(body: bytes) -> int:
@@ -66,24 +64,19 @@ def of_error(service: str) -> int:
 
 def of_tag(service: str, key: str, text: str) -> int:
     """Return the term of a span of *service* with a tag, see `Tag.text`."""
-    return _hash("tag", service, key, text)
+    return of_service(service) ^ _of_tag(key, text)
 
 
-def signature_of(terms: Iterable[int]) -> int:
-    """Return the bits that a span with these terms has, and others may have too."""
+def signature_of(tags: Iterable[tuple[str, str]]) -> int:
+    """Return the bits that a span with these tags has, whatever its service."""
     signature = 0
-    for term in terms:
-        signature |= _bits_of(term)
+    for key, text in tags:
+        signature |= signatures.bits_of(_of_tag(key, text))
     return signature
 
 
-def halves_of(signature: int) -> tuple[int, int]:
-    """Return a signature as the database has it."""
-    return signature & (1 << _HALF_BITS) - 1, signature >> _HALF_BITS
-
-
 class Terms(NamedTuple):
-    """Terms, and the signature that they make."""
+    """Terms, and the signature that their tags make."""
 
     terms: tuple[int, ...]
     signature: int
@@ -135,7 +128,7 @@ class BatchTerms:
     def __init__(self, batch: Batch, service: str, resource: bytes, known: KnownTerms) -> None:
         self._batch = batch
         self._service = service
-        self._tag_head = _sized("tag") + _sized(service)
+        self._service_term = of_service(service)
         self._known = known
         scope = batch.scope
         self._is_of_jaeger = batch.source is Source.JAEGER
@@ -190,48 +183,49 @@ class BatchTerms:
         stored = StoredSpan(span, batch.resource, batch.scope, batch.source)
         bare = Span(kind=span.kind, status=span.status, trace_state=span.trace_state)
         tags = span_tags(StoredSpan(bare, Resource(), batch.scope, batch.source))
-        terms = [of_tag(service, tag.key, tag.text) for tag in tags]
-        terms += [of_service(service), of_operation(service, span.name)]
+        made = _of_tags(service, tags)
+        terms = (*made.terms, of_service(service), of_operation(service, span.name))
         if stored.is_error:
-            terms.append(of_error(service))
-        return Facts(kind_of(stored), stored.is_error, tuple(terms), signature_of(terms))
+            terms = (*terms, of_error(service))
+        return Facts(kind_of(stored), stored.is_error, terms, made.signature)
 
     def _of_attribute(self, said: bytes) -> _Term:
-        term = self._of_short_text(said)
-        if term is None:
-            tag = tag_of(KeyValue.FromString(said))
-            term = of_tag(self._service, tag.key, tag.text)
-        made = (term, _bits_of(term))
+        tag = _of_short_text(said)
+        if tag is None:
+            read = tag_of(KeyValue.FromString(said))
+            tag = _of_tag(read.key, read.text)
+        made = (self._service_term ^ tag, signatures.bits_of(tag))
         if len(said) <= _MAX_CACHED_BYTES:
             self._known.make_room()
             self._known.attributes_of(self._service)[said] = made
         return made
 
-    def _of_short_text(self, said: bytes) -> int | None:
-        """Return what `of_tag` does, from the bytes of a text as they are; None if it is not one.
-
-        Values that never come again are mostly short texts, and no cache helps with them.
-        """
-        size = len(said)
-        if size > _MAX_SHORT_BYTES or size < 2 or said[0] != _KEY:
-            return None
-        at = 2 + said[1]
-        if size < at + 4 or said[at] != _VALUE or said[at + 1] != size - at - 2:
-            return None
-        if said[at + 2] != _STRING or said[at + 3] != size - at - 4:
-            return None
-        key, text = said[2:at], said[at + 4 :]
-        parts = (self._tag_head, _SIZES[len(key)], key, _SIZES[len(text)], text)
-        return digest_of(b"".join(parts))
-
 
 def _of_tags(service: str, tags: Iterable[Tag]) -> Terms:
-    made = tuple(of_tag(service, tag.key, tag.text) for tag in tags)
-    return Terms(made, signature_of(made))
+    made = {(tag.key, tag.text) for tag in tags}
+    return Terms(tuple(of_tag(service, *tag) for tag in made), signature_of(made))
 
 
-def _bits_of(term: int) -> int:
-    return 1 << term % _HALF_BITS | 1 << _HALF_BITS + (term >> 32) % _HALF_BITS
+def _of_tag(key: str, text: str) -> int:
+    return _hash("tag", key, text)
+
+
+def _of_short_text(said: bytes) -> int | None:
+    """Return what `_of_tag` does, from the bytes of a text as they are; None if it is not one.
+
+    Values that never come again are mostly short texts, and no cache helps with them.
+    """
+    size = len(said)
+    if size > _MAX_SHORT_BYTES or size < 2 or said[0] != _KEY:
+        return None
+    at = 2 + said[1]
+    if size < at + 4 or said[at] != _VALUE or said[at + 1] != size - at - 2:
+        return None
+    if said[at + 2] != _STRING or said[at + 3] != size - at - 4:
+        return None
+    key, text = said[2:at], said[at + 4 :]
+    parts = (_TAG_HEAD, _SIZES[len(key)], key, _SIZES[len(text)], text)
+    return digest_of(b"".join(parts))
 
 
 def _hash(*texts: str) -> int:
@@ -249,3 +243,4 @@ def _size(number: int) -> bytes:
 
 
 _SIZES = [_size(number) for number in range(_MAX_SHORT_BYTES)]
+_TAG_HEAD = _sized("tag")

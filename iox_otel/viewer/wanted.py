@@ -5,17 +5,14 @@ All that `fits` compares but tags, of which the signature tells most of the span
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from . import terms
 from .arrivals import MAX_TIME_NS
 from .query import Query
+from .signature import condition_of
+from .terms import signature_of
 
-_MAX_SERVICES = 20
-"""A signature is compared for each, where a query names none."""
-
-_SIGNATURE = "(signature_1 & {0} = {0} AND signature_2 & {1} = {1})"
+_RANGES = (("start_ns", "start_ns", "end_ns"), ("duration_ns", "min_ns", "max_ns"))
 
 
 class Wanted(NamedTuple):
@@ -25,34 +22,26 @@ class Wanted(NamedTuple):
     parameters: dict[str, int | str]
 
 
-def wanted_of(query: Query, services: Sequence[str]) -> Wanted:
-    """Return what a span has to be to fit *query*; *services* are those that it may be of."""
-    numbers = {
-        "start_ns": query.start_ns,
-        "end_ns": query.end_ns,
-        "min_ns": query.min_duration_ns,
-        "max_ns": query.longest_ns,
+def wanted_of(query: Query) -> Wanted:
+    """Return what a span has to be to fit *query*."""
+    bounds = {
+        "start_ns": _clamped(query.start_ns),
+        "end_ns": _clamped(query.end_ns),
+        "min_ns": _clamped(query.min_duration_ns),
+        "max_ns": _clamped(query.longest_ns),
     }
-    parameters: dict[str, int | str] = {name: _clamped(each) for name, each in numbers.items()}
-    conditions = [
-        "start_ns BETWEEN :start_ns AND :end_ns",
-        "duration_ns BETWEEN :min_ns AND :max_ns",
-    ]
-    if query.errors_only:
-        conditions.append("is_error")
+    # What rules most out comes first, and nothing that rules none out.
+    conditions = [condition_of(signature_of(query.tags))] if query.tags else []
     names = {"service": query.service, "name": query.operation}
     if given := {column: text for column, text in names.items() if text}:
         where = " AND ".join(f"{column} = :{column}" for column in given)
         conditions.append(f"operation IN (SELECT number FROM operation WHERE {where})")
-        parameters |= given
-    if query.tags and 0 < len(services) <= _MAX_SERVICES:
-        conditions.append(f"({' OR '.join(_signature(query, each) for each in services)})")
-    return Wanted(" AND ".join(conditions), parameters)
-
-
-def _signature(query: Query, service: str) -> str:
-    asked = (terms.of_tag(service, *tag) for tag in query.tags)
-    return _SIGNATURE.format(*terms.halves_of(terms.signature_of(asked)))
+    if query.errors_only:
+        conditions.append("is_error")
+    for column, least, most in _RANGES:
+        if bounds[least] > 0 or bounds[most] < MAX_TIME_NS:
+            conditions.append(f"{column} BETWEEN :{least} AND :{most}")
+    return Wanted(" AND ".join(conditions) or "true", {**bounds, **given})
 
 
 def _clamped(number: int) -> int:

@@ -154,7 +154,7 @@ def test_a_search_that_looks_at_too_much_says_so(
     store: Store, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where terms are on all traces, never on one span of them, and no signature tells that."""
-    monkeypatch.setattr(wanted, "_MAX_SERVICES", 0)
+    monkeypatch.setattr(wanted, "condition_of", lambda _: "true")
     for trace in range(1, 31):
         spans = [make.span(trace, 1, a="1"), make.span(trace, 2, b="1")]
         store.add([make.batch(spans)])
@@ -213,13 +213,22 @@ def many() -> Iterator[Store]:
         yield opened
 
 
+@pytest.mark.parametrize(("few", "newest"), [(2_000, 4_000), (5, 4_000), (5, 10)])
 @given(QUERIES)
-def test_what_is_found_is_what_fits(many: Store, query: Query) -> None:
-    """All traces of which one span has all that is asked for, and no others."""
+def test_what_is_found_is_what_fits(many: Store, few: int, newest: int, query: Query) -> None:
+    """All traces of which one span has all that is asked for, and no others.
+
+    Whichever way it is found: few have it, all are looked at, or all spans are gone through.
+    """
     ids = [trace.to_bytes(16, "big") for trace in range(1, 201)]
     fitting = {
         trace_id
         for trace_id, spans in zip(ids, many.traces(ids), strict=True)
         if any(fits(span, query) for span in spans)
     }
-    assert {row.trace_id for row in find(many, query).rows} == fitting
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(candidates, "_FEW", few)
+        patch.setattr(candidates, "_NEWEST", newest)
+        rows = find(many, query).rows
+    assert {row.trace_id for row in rows} == fitting
+    assert [row.start_ns for row in rows] == sorted((row.start_ns for row in rows), reverse=True)
