@@ -232,6 +232,12 @@ def resident_mb(viewer: Viewer) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def peak_mb(viewer: Viewer) -> float:
+    """Return how much memory a viewer ever had."""
+    status = Path(f"/proc/{viewer.process.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 2**10
+
+
 def measure_memory() -> None:
     """Print how large a viewer becomes that gets more than twice what it may keep."""
     with serving("--max-mb", str(MAX_MB)) as viewer:
@@ -241,7 +247,8 @@ def measure_memory() -> None:
         print(
             f"--max-mb {MAX_MB}: {status['spans']['kept']:,} of {status['spans']['seen']:,} spans "
             f"kept in {status['bytes']['kept'] / 2**20:.0f} MiB; the process has {empty_mb:.0f} "
-            f"MiB when empty and {resident_mb(viewer):.0f} MiB now\n"
+            f"MiB when empty, {resident_mb(viewer):.0f} MiB now and had {peak_mb(viewer):.0f} MiB "
+            "at most\n"
         )
 
 

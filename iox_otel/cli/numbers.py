@@ -7,9 +7,10 @@ import re
 from .failure import Failure
 
 
-def whole_number(text: str, flag: str, *, most: int) -> int:
-    """Return the number that *text* is, 1 to *most*; raises Failure, which names *flag*."""
-    if not re.fullmatch(f"[0-9]{{1,{len(str(most))}}}", text.strip()) or not 1 <= int(text) <= most:
-        expected = f"expected a whole number from 1 to {most}"
+def whole_number(text: str, flag: str, *, least: int = 1, most: int) -> int:
+    """Return the number that *text* is, *least* to *most*; raises Failure, which names *flag*."""
+    digits = re.fullmatch(f"[0-9]{{1,{len(str(most))}}}", text.strip())
+    if not digits or not least <= int(text) <= most:
+        expected = f"expected a whole number from {least} to {most}"
         raise Failure(f"Invalid value {text!r} for {flag}: {expected}", 2)
     return int(text)

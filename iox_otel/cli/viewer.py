@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_HOST = "127.0.0.1"
 _MOST_KEPT = 1_000_000_000_000
+_LEAST_MB = 192
+"""Of a process that keeps its traces in memory."""
 _ASK_S = 1.0
 """So long what has the port already may take to say what it is."""
 _MOST_BYTES = 100_000
@@ -59,7 +61,7 @@ def _port_option(flag: str, default: int, what: str) -> Callable[..., Any]:
 @click.option(
     "--max-mb",
     metavar="NUMBER",
-    help="Let them take so many MiB at most.  [default: 2,048]",
+    help="Use so many MiB at most: of memory, or of FILE with --db.  [default: 2,048]",
 )
 @click.option(
     "--token",
@@ -96,12 +98,12 @@ def viewer(
         raise Failure(
             f"--host {host} lets other machines in: say with --token what they need to know", 2
         )
-    given = {"max_spans": ("--max-spans", max_spans), "max_mb": ("--max-mb", max_mb)}
-    limits = {
-        name: whole_number(text, flag, most=_MOST_KEPT)
-        for name, (flag, text) in given.items()
-        if text is not None
-    }
+    limits = {}
+    if max_spans is not None:
+        limits["max_spans"] = whole_number(max_spans, "--max-spans", most=_MOST_KEPT)
+    if max_mb is not None:
+        least = 1 if db else _LEAST_MB
+        limits["max_mb"] = whole_number(max_mb, "--max-mb", least=least, most=_MOST_KEPT)
     _serve(host, numbers, Path(db) if db else None, limits, token or None, is_open=is_open)
 
 
@@ -117,6 +119,7 @@ def _serve(
     with needed_by("The viewer", "viewer"):
         from iox_otel.viewer.app import Viewer
         from iox_otel.viewer.listening import ListenError, Port, reached
+        from iox_otel.viewer.memory import shares_of
         from iox_otel.viewer.schema import StoreError
         from iox_otel.viewer.server import Ports, serve
 
@@ -127,6 +130,8 @@ def _serve(
     page = wanted("--port", can_be_off=False)
     assert page is not None
     ports = Ports(page, *map(wanted, ("--udp-port", "--otlp-grpc-port", "--otlp-http-port")))
+    if db is None:
+        limits |= shares_of(limits.get("max_mb"))._asdict()
     try:
         with Viewer(db, **limits) as opened:
             serve(

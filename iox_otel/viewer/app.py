@@ -19,7 +19,7 @@ from .live import Live
 from .page_api import PageApi
 from .search import rows_of
 from .store import DEFAULT_MAX_MB, DEFAULT_MAX_SPANS, Store
-from .writer import Writer
+from .writer import DEFAULT_MAX_QUEUE_BYTES, Writer
 
 
 class Viewer:
@@ -29,6 +29,7 @@ class Viewer:
         db: the file they are kept in; in memory if None.
         max_spans: how many are kept.
         max_mb: how large the database becomes.
+        max_queue_bytes: how much waits to be stored.
 
     Raises:
         StoreError: the file cannot be opened.
@@ -40,11 +41,17 @@ class Viewer:
         *,
         max_spans: int = DEFAULT_MAX_SPANS,
         max_mb: int = DEFAULT_MAX_MB,
+        max_queue_bytes: int = DEFAULT_MAX_QUEUE_BYTES,
     ) -> None:
         self.store = Store(db, max_spans=max_spans, max_mb=max_mb)
         self.counts = Counts()
         self.live = Live(self._rows, self.status)
-        self.writer = Writer(self.store, on_stored=self.live.note, on_failed=self.counts.fail)
+        self.writer = Writer(
+            self.store,
+            on_stored=self.live.note,
+            on_failed=self.counts.fail,
+            max_queue_bytes=max_queue_bytes,
+        )
         self.accepting = Accepting(self.writer, self.counts)
         self._listening: dict[str, str | None] = dict.fromkeys(INTAKES)
         self._is_embedded = True

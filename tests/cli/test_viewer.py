@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from iox_otel import SpanContext
+from iox_otel import Span, SpanContext, SpanRecorder
 from iox_otel_bridge import TracingConfig
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
@@ -147,7 +147,7 @@ def test_a_viewer_that_is_killed(start: Start) -> None:
 
 def test_limits(start: Start) -> None:
     """The oldest traces make room."""
-    viewer = start("--max-spans", "10", "--max-mb", "7")
+    viewer = start("--db", "traces.db", "--max-spans", "10", "--max-mb", "7")
     for trace in range(1, 31):
         viewer.send(trace)
     wait_until(lambda: viewer.get("/status")["traces"]["seen"] == 30)
@@ -156,6 +156,22 @@ def test_limits(start: Start) -> None:
     wait_until(lambda: viewer.get("/status")["spans"]["kept"] <= 10)
     newest = viewer.get(f"/traces/{30:032x}")
     assert newest["traceID"] == f"{30:032x}"
+
+
+def test_memory_stays_within_its_limit(start: Start) -> None:
+    """All of the process's, however much comes in, and as fast as it can."""
+    viewer = start("--max-mb", "192")
+    endpoint = f"http://{viewer.intake['grpc']}"
+    tracing = TracingConfig(exporter="otlp", otlp_endpoint=endpoint).build()
+    for _ in range(80_000):
+        with SpanRecorder(Span.root("wide", tracing.collector)) as recorder:
+            for at in range(30):
+                recorder.set_metadata(f"key.{at}", f"some text {at}")
+    assert tracing.shutdown(LONG_S)
+    wait_until(lambda: viewer.get("/status")["traces"]["seen"] == 80_000)
+    assert viewer.get("/status")["traces"]["kept"] < 80_000
+    said = Path(f"/proc/{viewer.process.pid}/status").read_text()
+    assert int(said.partition("VmHWM:")[2].split()[0]) < 192 << 10, said  # KiB
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
