@@ -27,9 +27,14 @@ def free_port(wanted: int | None = None) -> int:
     that had it is started again.
     """
     port = random.randrange(10_000, 32_000) if wanted is None else wanted
-    while not is_free(port):
+    while not is_free(port) or (port in _given and port != wanted):
         port = random.randrange(10_000, 32_000)
+    _given.add(port)
     return port
+
+
+_given: set[int] = set()
+"""Ports that are about to be taken, though they are still free."""
 
 
 def is_free(port: int) -> bool:
