@@ -3,8 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH_VENV := .venv-bench
+BENCH_STAMP := $(BENCH_VENV)/.installed
+VERSUS := @PYTHONPATH=benchmarks $(BENCH_VENV)/bin/python -m versus
 
-.PHONY: help install demo test browser peers test-peers bench-collector bench-viewer lint format docs screenshots lock clean
+.PHONY: help install demo test browser peers test-peers bench bench-quick bench-collector bench-viewer lint format docs screenshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,6 +38,19 @@ peers: $(STAMP) ## Build a Collector and a Jaeger, fetch a Zipkin, once, into PE
 test-peers: peers ## Test against them; says what is missing where Go, Java or Maven is, by "Error 3"
 	$(BIN)/python -m pytest tests/peers -m peers --timeout 600
 
+$(BENCH_STAMP): requirements/bench.txt pyproject.toml
+	$(PYTHON) -m venv $(BENCH_VENV)
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+bench: $(BENCH_STAMP) ## Measure iox-otel and its peers side by side, in an environment of its own
+	$(VERSUS) full
+
+bench-quick: $(BENCH_STAMP) ## Measure the most important of it, in less than a minute
+	$(VERSUS) quick
+
+
 bench-collector: peers ## Measure what an agent and a gateway take on this machine (docs/collector.md)
 	@PYTHONPATH=tests/peers $(BIN)/python benchmarks/collector.py
 
@@ -57,10 +73,13 @@ docs: $(STAMP) ## Renew the table in docs/settings.md
 screenshots: $(STAMP) browser ## Take the screenshots of docs/viewer.md anew
 	@PYTHONPATH=tests/peers $(BIN)/python docs/screenshots.py
 
-lock: $(STAMP) ## Renew requirements/dev.txt; needs uv (pip install uv)
+lock: $(STAMP) ## Renew requirements/; needs uv (pip install uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
 	  --extra server --group dev pyproject.toml -o requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
+	  --constraint requirements/dev.txt --extra server --group bench pyproject.toml -o requirements/bench.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

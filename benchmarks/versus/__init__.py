@@ -1,0 +1,1 @@
+"""iox-otel against its peers, side by side in one run: `make bench`."""
