@@ -205,7 +205,8 @@ _ASGI_GETTER = AsgiGetter()
 class PropagatorHeaderParser:
     """A `HeaderParser` over any OpenTelemetry propagator.
 
-    Ours tell it of debug ids and malformed headers too. Of another it takes the remote span it
+    Ours tell it of debug ids and malformed headers too, and are asked directly, unless they are
+    derived from. Of another it takes the remote span it
     finds; such a propagator drops what it cannot read without a word.
 
     Args:
@@ -221,9 +222,13 @@ class PropagatorHeaderParser:
         self, propagator: TextMapPropagator, *, header_names: Iterable[bytes] | None = None
     ) -> None:
         self.propagator = propagator
+        self._parser: TraceHeaderParser | None = None
         if header_names is not None:
             self.header_names = frozenset(name.lower() for name in header_names)
         else:
+            # It finds the same without a Context to put it into, at a third of the cost.
+            if type(propagator) is JaegerPropagator or type(propagator) is IoxPropagator:
+                self._parser = propagator._parser
             self.header_names = (
                 propagator.header_names if isinstance(propagator, _Reading) else None
             )
@@ -236,6 +241,8 @@ class PropagatorHeaderParser:
         Raises:
             HeaderError: one of our propagators found a malformed header, or another one raised.
         """
+        if self._parser is not None:
+            return self._parser.parse(headers, peer=peer)
         names = self.header_names
         if names is None:
             pairs = list(headers)

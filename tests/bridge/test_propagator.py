@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 from hypothesis import given
@@ -21,6 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from iox_otel import SpanContext
 from iox_otel.http import Extracted, HeaderError, HeaderParser, TraceHeaderParser
+from iox_otel.http.parser import FORMATS
 from iox_otel_bridge.propagator import (
     DEBUG_ID_KEY,
     HEADER_ERROR_KEY,
@@ -443,12 +444,13 @@ def test_foreign_trace_state_is_kept() -> None:
 
 
 def test_header_names_limit_what_is_parsed() -> None:
-    """Given by hand, since what a propagator writes is no list of what it reads."""
+    """Given by hand, since what a propagator writes is no list of what it reads. Also of ours."""
     names = [b"TraceParent"]
 
     assert extracted(TraceContextTextMapPropagator(), W3C_HEADERS, names) is not None
     assert extracted(TraceContextTextMapPropagator(), B3_HEADERS, names) is None
     assert extracted(B3MultiFormat(), B3_HEADERS, names) is None
+    assert extracted(IoxPropagator(), B3_HEADERS, names) is None
 
 
 class Inheriting(TextMapPropagator):
@@ -529,15 +531,27 @@ def outcome(parser: HeaderParser, headers: Headers) -> object:
         return type(error), str(error), error.debug_id
 
 
-@given(header_lists)
-def test_native_and_bridged_parser_agree(headers: Headers) -> None:
-    """On any headers: the same context, debug id or error."""
-    native = TraceHeaderParser()
+class DerivedIox(IoxPropagator):
+    """Goes by way of a Context."""
 
-    assert outcome(PropagatorHeaderParser(IoxPropagator()), headers) == outcome(native, headers)
-    assert outcome(PropagatorHeaderParser(JaegerPropagator()), headers) == outcome(
-        TraceHeaderParser(formats=("jaeger",)), headers
-    )
+
+class DerivedJaeger(JaegerPropagator):
+    """Goes by way of a Context."""
+
+
+@pytest.mark.parametrize(
+    ("formats", "propagators"),
+    [(FORMATS, (IoxPropagator, DerivedIox)), (("jaeger",), (JaegerPropagator, DerivedJaeger))],
+)
+@given(header_lists)
+def test_native_and_bridged_parser_agree(
+    formats: Sequence[str], propagators: Sequence[type[TextMapPropagator]], headers: Headers
+) -> None:
+    """On any headers: the same context, debug id or error."""
+    expected = outcome(TraceHeaderParser(formats=formats), headers)
+
+    for propagator in propagators:
+        assert outcome(PropagatorHeaderParser(propagator()), headers) == expected
 
 
 @given(header_lists)
