@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 # A context opens spans and a span carries its context: the two modules need each other, and each
 # reads the other's names at call time only.
-from . import _recorder, _span
+from . import _clock, _recorder, _span
+from ._values import SpanKind, SpanStatus, text_of
 
 if TYPE_CHECKING:
     from ._collector import TraceCollector
@@ -154,7 +155,7 @@ class SpanContext:
         Most code wants `recorder` instead, which times the span and exports it.
         """
         # Written out slot by slot: this is the hot path, and ids made here need no check.
-        ctx = _new_context(SpanContext)
+        ctx = _new(SpanContext)
         ctx.trace_id = self.trace_id
         ctx.span_id = _bits(64) or new_span_id()  # zero is no id
         ctx.parent_span_id = self.span_id
@@ -174,8 +175,41 @@ class SpanContext:
         So an unsampled request, or one without a collector, builds no span at all.
         """
         if self.sampled and self.collector is not None:
-            return _recorder.SpanRecorder(self.child(name))
+            return self._recorder(name)
         return _recorder.NOOP
+
+    def _recorder(self, name: str) -> SpanRecorder:
+        """Return `SpanRecorder(self.child(name))`.
+
+        Most spans are opened so: written out, it takes two thirds of what the three calls take.
+        """
+        ctx = _new(SpanContext)
+        ctx.trace_id = self.trace_id
+        ctx.span_id = _bits(64) or new_span_id()
+        ctx.parent_span_id = self.span_id
+        ctx._links = None
+        ctx.collector = self.collector
+        ctx.sampled = self.sampled
+        ctx.debug = self.debug
+        ctx.trace_state = self.trace_state
+        ctx.random_trace_id = self.random_trace_id
+        ctx.is_remote = False
+        ctx.parent_is_remote = self.is_remote
+        span = _new(_span.Span)
+        span.name = name if type(name) is str else text_of(name)
+        span.ctx = ctx
+        span.kind = _INTERNAL
+        span.status = _UNKNOWN
+        span.status_message = None
+        span.metadata = {}
+        span._events = None
+        span.end_ns = None
+        recorder = _new(_recorder.SpanRecorder)
+        recorder.span = span
+        recorder._token = None
+        span.start_ns = now_ns = _clock.wall_ns()
+        recorder._epoch_ns = now_ns - _clock.monotonic_ns()
+        return recorder
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, SpanContext):
@@ -192,7 +226,9 @@ class SpanContext:
         )
 
 
-_new_context = SpanContext.__new__
+_new = object.__new__
+_INTERNAL = SpanKind.INTERNAL
+_UNKNOWN = SpanStatus.UNKNOWN
 _COMPARED = (
     "trace_id",
     "span_id",

@@ -111,13 +111,14 @@ class SpanRecorder:
 
     def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
         """Add *event*, or a new one with that message at this moment, with *metadata* added."""
-        if self.span is not None:
-            self.span.event(event, **metadata)
+        span = self.span
+        if span is not None:
+            span._add_event(event, metadata)
 
     def event_msg(self, msg: str) -> None:
         """Add an event that is only a message."""
         if self.span is not None:
-            self.span.event(msg)
+            self.span._add_event(msg, None)
 
     def exception(self, exc: BaseException) -> None:
         """Record *exc* as leaving the span: event "exception" and status Err, or "cancelled"."""
@@ -156,7 +157,7 @@ class SpanRecorder:
 
     def child(self, name: str) -> SpanRecorder:
         """Return the recorder of a new span under this one; the no-op, if this is one."""
-        return NOOP if self.span is None else SpanRecorder(self.span.ctx.child(name))
+        return NOOP if self.span is None else self.span.ctx._recorder(name)
 
     def child_span(self, name: str) -> Span | None:
         """Return a new span under this one for the caller to fill in and export, or None."""
@@ -168,11 +169,16 @@ class SpanRecorder:
             self.span.link(other)
 
     def __del__(self) -> None:
-        span = getattr(self, "span", None)
+        try:
+            span = self.span
+        except AttributeError:  # never was one
+            return
         if span is not None:
             self.finish()
-            import warnings
-
+            try:
+                import warnings
+            except ImportError:  # the interpreter ends and imports no more
+                return
             warnings.warn(
                 f"span {span.name!r} was never finished; use `with` or call finish()",
                 ResourceWarning,

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import _context, _report
-from ._values import PLAIN_TYPES, MetaValue, SpanEvent, SpanKind, SpanStatus, meta_value, text_of
+from . import _clock, _context, _report
+from ._values import (
+    PLAIN_TYPES,
+    MetaValue,
+    SpanEvent,
+    SpanKind,
+    SpanStatus,
+    meta_value,
+    metadata_of,
+    text_of,
+)
 
 if TYPE_CHECKING:
     from ._collector import TraceCollector
     from ._context import SpanContext
 
 _UNKNOWN, _OK, _ERR = SpanStatus
+_new = object.__new__
 
 
 class Span:
@@ -88,8 +98,17 @@ class Span:
 
     def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
         """Add *event*, or a new one with that message at this moment, with *metadata* added."""
+        self._add_event(event, metadata)
+
+    def _add_event(self, event: SpanEvent | str, metadata: dict[str, object] | None) -> None:
         made: SpanEvent
-        if not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
+        if type(event) is str:
+            # Written out, since most events are a text alone.
+            made = _new(SpanEvent)
+            made.time_ns = _clock.wall_ns()
+            made.msg = event
+            made.metadata = metadata_of(metadata) if metadata else {}
+        elif not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
             made = SpanEvent(event, metadata)  # type: ignore[arg-type]
         else:
             made = event  # type: ignore[assignment]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import subprocess
+import sys
+import textwrap
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -353,6 +356,55 @@ def test_an_unfinished_recorder_exports_what_it_has_and_warns(
     (span,) = collector.spans()
     assert span.metadata == {"rows": 3}
     assert span.end_ns is not None
+
+
+def test_an_unfinished_recorder_at_the_end_of_the_interpreter() -> None:
+    """Where nothing can be imported any more, nothing is said."""
+    code = """
+        from iox_otel import Span, SpanRecorder
+
+        class Collector:
+            def export(self, span):
+                recorder  # so that it is in a cycle, and found last
+
+        recorder = SpanRecorder(Span.root("foo", Collector()))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["foo", 7])
+def test_a_child_is_the_same_however_it_is_opened(
+    collector: RingBufferTraceCollector, clock: dict[str, int], name: str
+) -> None:
+    """By `SpanContext.recorder`, `SpanRecorder.child`, or in two steps: each slot of it."""
+    incoming = SpanContext(
+        trace_id=1,
+        span_id=2,
+        parent_span_id=3,
+        links=[(4, 5)],
+        collector=collector,
+        debug=True,
+        trace_state="a=b",
+        random_trace_id=True,
+    )
+    incoming.is_remote = True
+    parent = SpanRecorder(Span("parent", incoming))  # that has the same context
+    incoming.recorder(name).finish()
+    parent.child(name).finish()
+    SpanRecorder(incoming.child(name)).finish()
+    parent.finish()
+
+    one, other, expected, _ = map(_slots_of, collector.spans())
+    assert one == other == expected
+
+
+def _slots_of(span: Span) -> dict[str, object]:
+    slots = {name: getattr(span, name) for name in Span.__slots__}
+    ctx = slots.pop("ctx")
+    names = set(SpanContext.__slots__) - {"span_id"}
+    return slots | {name: getattr(ctx, name) for name in names}
 
 
 def test_a_collector_that_raises_breaks_nothing(

@@ -11,7 +11,7 @@ Measure = Callable[[int], float]
 Setup = Callable[[], Measure]
 """Prepares a measurement, in a process of its own; imports what it needs then."""
 
-_AT_ONCE = 200
+_AT_ONCE = 250
 """Spans recorded before they are let go: no peer's exporter wakes up that early."""
 
 

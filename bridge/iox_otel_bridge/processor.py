@@ -91,9 +91,10 @@ class BridgeProcessor(SpanProcessor):
 
     def export(self, span: AnySpan) -> None:
         """Queue *span*, native or OpenTelemetry's; or drop and count it if the queue is full."""
-        inbox = self._backlog.inbox
+        backlog = self._backlog
+        inbox = backlog.inbox
         inbox.append(span)
-        if len(inbox) >= self._backlog.threshold:
+        if len(inbox) >= backlog.threshold:
             self._worker.attend(inbox)
 
     def on_end(self, span: ReadableSpan) -> None:
