@@ -86,7 +86,12 @@ def text_of(value: object) -> str:
 
 def metadata_of(values: Mapping[str, object]) -> dict[str, MetaValue]:
     """Return a copy of *values* with every value in the form that metadata keeps."""
-    return {text_of(key): meta_value(value) for key, value in values.items()}
+    return {
+        key if type(key) is str else text_of(key): (
+            value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[misc]
+        )
+        for key, value in values.items()
+    }
 
 
 class SpanEvent:

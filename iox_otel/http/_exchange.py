@@ -23,6 +23,10 @@ MAX_BODY_EVENTS = 8
 """A streamed body gets this many events "returned body data"; the last one gives the totals."""
 
 _HEADERS, _BODY, _TRAILERS, _DONE, _FAILED = range(5)
+_CLASS_OK = Classification.OK
+_STATUS_OK = SpanStatus.OK
+_DATA = "returned body data"
+_LAST_DATA = "returned body data and no trailers"
 _CANCELLED_WHEN = (
     "before returning headers",
     "before fully returning body data",
@@ -34,7 +38,7 @@ _BODY_MESSAGES = frozenset(
 
 
 class Exchange:
-    """The `receive` and, called itself, the `send` of one request; ends its span and its metrics.
+    """The `receive` and the `send` of one request; ends its span and its metrics.
 
     It holds no body and keeps no message back. The span ends when the last byte of the response
     was handed to the server. It is exported at that moment too, unless the response is a 5xx or a
@@ -98,7 +102,7 @@ class Exchange:
         self._when: str | None = None  # at what point the client was found to be gone
         self._send_error: BaseException | None = None
         self._status: int | None = None
-        self._classification = Classification.OK
+        self._classification = _CLASS_OK
         self._headers: Any = ()
         self._headers_ns = 0  # wall clock; 0 once "request processed" is recorded
         self._size = 0
@@ -118,7 +122,7 @@ class Exchange:
             self._client_is_gone()
         return message
 
-    async def __call__(self, message: Message) -> None:
+    async def send(self, message: Message) -> None:
         """Pass on a message of the response, and note what it says."""
         kind = ""
         try:
@@ -156,7 +160,7 @@ class Exchange:
         self._open = False
         self._send_error = None
         try:
-            aborted = self._cancelled()
+            aborted = (self._phase != _DONE or self._when is not None) and self._cancelled()
             ended_ns = _clock.monotonic_ns() if self._ended_ns is None else self._ended_ns
             if self._span is not None:
                 self._end_span(self._span, self._epoch_ns + ended_ns, aborted)
@@ -185,23 +189,26 @@ class Exchange:
 
     def _judge(self, message: Message) -> None:
         status = message["status"]
-        verdict = classify.classify_status(status)
+        verdict = classify.OK if 200 <= status < 400 else classify.classify_status(status)
         self._status = status
         self._trailers = bool(message.get("trailers"))
-        self._headers = message.get("headers", ())
+        self._headers = headers = message.get("headers", ())
         bodyless = status < 200 or status in (204, 304)
         self._has_body = not bodyless and self._scope["method"] != "HEAD"
         if self._span is not None:
             self._span.set_metadata("http.response.status_code", status)
         if verdict is not classify.OK:
             self._take(verdict)
-        elif isinstance(self._headers, list | tuple):  # an iterator is the server's to consume
-            self._judge_grpc(self._headers)
+        elif type(headers) is list or isinstance(headers, list | tuple):
+            self._judge_grpc(headers)  # an iterator is the server's to consume
 
     def _judge_grpc(self, headers: Any) -> None:
-        verdict, message = classify.classify_headers(headers)
-        if verdict is not classify.OK:
-            self._take(verdict, message)
+        for name, _ in headers:
+            if name == b"grpc-status":
+                verdict, message = classify.classify_headers(headers)
+                if verdict is not classify.OK:
+                    self._take(verdict, message)
+                break
 
     def _take(self, verdict: classify.Verdict, grpc_message: str | None = None) -> None:
         self._successful = False
@@ -244,8 +251,10 @@ class Exchange:
         """Note *size* bytes of body; None is a number that only the server knows."""
         if self._phase != _BODY:
             return
-        self._size += size or 0
-        self._chunks += size != 0
+        if size:
+            self._size += size
+        if size != 0:
+            self._chunks += 1
         if self._span is not None:
             self._body_event(self._span, size, more)
         if more:
@@ -264,19 +273,19 @@ class Exchange:
                 self._headers_ns = 0
                 span.event("request processed with empty response")
             return
-        self._processed(span)
+        if self._headers_ns:
+            self._processed(span)
         if not self._chunks:
             return
         details: dict[str, object] = {} if size is None else {"size": size}
         if not more and size != self._size:
             details |= {"total_size": self._size, "chunks": self._chunks}
-        ending = "" if more or self._trailers else " and no trailers"
-        span.event("returned body data" + ending, **details)
+        span._add_event(_DATA if more or self._trailers else _LAST_DATA, details)
 
     def _processed(self, span: Span) -> None:
         """Add the event of the headers, which had to wait to see whether there is a body."""
         if self._headers_ns and self._successful:
-            span.event(SpanEvent("request processed", time_ns=self._headers_ns))
+            span._add_event(SpanEvent("request processed", time_ns=self._headers_ns), None)
         self._headers_ns = 0
 
     def _trailers_sent(self, message: Message) -> None:
@@ -318,8 +327,11 @@ class Exchange:
         span.set_metadata("error.type", name)
 
     def _cancelled(self) -> bool:
-        """Return whether the client did not get the whole response; log and record it."""
-        if self._phase == _FAILED or (self._phase == _DONE and self._when is None):
+        """Return whether the client did not get the whole response; log and record it.
+
+        Called where not all of it was taken, or the client was found to be gone.
+        """
+        if self._phase == _FAILED:
             return False
         when = self._when or _CANCELLED_WHEN[self._phase]
         if self._span is not None:
@@ -330,12 +342,12 @@ class Exchange:
 
     def _end_span(self, span: Span, end_ns: int, aborted: bool) -> None:
         if self._successful and not aborted:
-            span.set_status(SpanStatus.OK)
+            span.set_status(_STATUS_OK)
         route = route_template(self._scope)
         if route is not None:
             span.set_metadata("http.route", route)
-        if span.events:
-            end_ns = end_after(span.events[-1], end_ns)
+        if span._events:
+            end_ns = end_after(span._events[-1], end_ns)
         if span.end_ns is None or span.end_ns < end_ns:
             span.end_ns = end_ns
         # The application may have moved the start meanwhile.

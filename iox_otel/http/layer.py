@@ -118,7 +118,7 @@ class TraceLayer:
             exchange = Exchange(
                 scope, receive, send, span=span, context=context, measure=self._measure
             )
-            receive, send = exchange.receive, exchange
+            receive, send = exchange.receive, exchange.send
         token = current.set(span or context) if context is not None else None
         try:
             await self.app(scope, receive, send)
