@@ -5,9 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Mapping
+from sys import getsizeof
 from typing import NamedTuple, Self
 
-_CACHED = 4_096
+from .room import Room
+
+_CACHED_BYTES = 2 << 20
 
 
 class Interned:
@@ -38,15 +41,15 @@ class Interned:
         self._count = f"UPDATE {table} SET spans = spans + ? WHERE number = ?"
         self._delete = f"DELETE FROM {table} WHERE number = ? AND spans <= 0"
         self._numbers: dict[tuple[object, ...], int] = {}
+        self._room = Room(_CACHED_BYTES, self._numbers.clear)
         self._come: Counter[int] = Counter()
 
     def number(self, *values: object) -> int:
         """Return the number of the row with these values, the key's first."""
         if (number := self._numbers.get(values)) is None:
             number = self._number(values)
-            if len(self._numbers) >= _CACHED:
-                self._numbers.clear()
-            self._numbers[values] = number
+            if self._room.takes(sum(map(getsizeof, values))):
+                self._numbers[values] = number
         return number
 
     def count(self, number: int, spans: int = 1) -> None:

@@ -10,10 +10,12 @@ from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from .room import Room
 from .stored import Schemas, Source, StoredSpan
 from .wanted import Wanted
 
-_CACHED = 1_024
+_CACHED_BYTES = 1 << 20
+"""Of messages as bytes; in memory they take ten times as many."""
 _SPANS = "SELECT source, resource, scope, body FROM span WHERE trace = ?"
 _FITTING = """
 SELECT source, resource, scope, body FROM span
@@ -68,13 +70,14 @@ class _Messages(Generic[Message]):
         self._find = f"SELECT body, schema_url FROM {table} WHERE number = ?"
         self._parse = parse
         self.known: dict[int, tuple[Message, str]] = {}
+        self._room = Room(_CACHED_BYTES, self.known.clear)
 
     def get(self, number: int) -> tuple[Message, str]:
         if (known := self.known.get(number)) is None:
             body, schema_url = self._database.execute(self._find, (number,)).fetchone()
-            if len(self.known) >= _CACHED:
-                self.known.clear()
-            known = self.known[number] = (self._parse(body), schema_url)
+            known = (self._parse(body), schema_url)
+            if self._room.takes(len(body) + len(schema_url)):
+                self.known[number] = known
         return known
 
 

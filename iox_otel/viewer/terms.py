@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from sys import getsizeof
 from typing import NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
@@ -15,10 +16,11 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from . import signature as signatures
+from .room import Room
 from .stored import Batch, Source, StoredSpan
 from .tags import KINDS, Tag, kind_of, log_fields, process_tags, span_tags, tag_of
 
-_CACHED = 16_384
+_CACHED_BYTES = 6 << 20
 _MAX_CACHED_BYTES = 256
 """Of an attribute; longer ones are seldom seen twice."""
 
@@ -99,20 +101,21 @@ class KnownTerms:
         self.facts: dict[tuple[object, ...], Facts] = {}
         self.processes: dict[tuple[str, bytes], Terms] = {}
         self._attributes: dict[str, dict[bytes, _Term]] = {}
-        self._left = _CACHED
+        self.room = Room(_CACHED_BYTES, self._forget)
 
     def attributes_of(self, service: str) -> dict[bytes, _Term]:
         """Return what is known of attributes of a service's spans, by their bytes."""
-        return self._attributes.setdefault(service, {})
+        return self._attributes.get(service) or {}
 
-    def make_room(self) -> None:
-        """Forget it all now and then; called before something is added."""
-        self._left -= 1
-        if self._left < 0:
-            self.facts.clear()
-            self.processes.clear()
-            self._attributes.clear()
-            self._left = _CACHED
+    def add_attribute(self, service: str, said: bytes, term: _Term) -> None:
+        """Know an attribute of a service's spans by its bytes."""
+        if len(said) <= _MAX_CACHED_BYTES and self.room.takes(len(service) + len(said)):
+            self._attributes.setdefault(service, {})[said] = term
+
+    def _forget(self) -> None:
+        self.facts.clear()
+        self.processes.clear()
+        self._attributes.clear()
 
 
 class BatchTerms:
@@ -138,9 +141,9 @@ class BatchTerms:
     def facts_of(self, span: Span, said: Sequence[bytes]) -> Facts:
         """Return what *span* has in common with many; *said* are its attributes' bytes."""
         key: tuple[object, ...]
+        marks: tuple[bytes, ...] = ()
         message = trace_state = ""
         if self._is_of_jaeger:
-            marks: tuple[bytes, ...] = ()
             if not _MARKS.isdisjoint(said):
                 kept = (each for each in said if each in _MARKS or each.startswith(_KIND))
                 marks = tuple(each[:_MAX_SHORT_BYTES] for each in kept)
@@ -152,8 +155,8 @@ class BatchTerms:
             key = (self._scope, span.name, span.kind, code, message, trace_state)
         if (facts := self._known.facts.get(key)) is None:
             facts = self._made_of(span)
-            if not (message or trace_state):
-                self._known.make_room()
+            byte_count = sum(map(getsizeof, (*self._scope, span.name, *marks)))
+            if not (message or trace_state) and self._known.room.takes(byte_count):
                 self._known.facts[key] = facts
         return facts
 
@@ -174,8 +177,9 @@ class BatchTerms:
 
     def _of_process(self, resource: bytes) -> Terms:
         made = _of_tags(self._service, process_tags(self._batch.resource))
-        self._known.make_room()
-        self._known.processes[self._service, resource] = made
+        parts = (self._service, resource, made.terms, *made.terms)
+        if self._known.room.takes(sum(map(getsizeof, parts))):
+            self._known.processes[self._service, resource] = made
         return made
 
     def _made_of(self, span: Span) -> Facts:
@@ -195,9 +199,7 @@ class BatchTerms:
             read = tag_of(KeyValue.FromString(said))
             tag = _of_tag(read.key, read.text)
         made = (self._service_term ^ tag, signatures.bits_of(tag))
-        if len(said) <= _MAX_CACHED_BYTES:
-            self._known.make_room()
-            self._known.attributes_of(self._service)[said] = made
+        self._known.add_attribute(self._service, said, made)
         return made
 
 
