@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from iox_otel_bridge import Tracing
 from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Verdict
 from iox_otel_bridge.wire.jaeger_batch import ClientStats
-from iox_otel_bridge.wire.otlp import Request, RequestEncoder, decode_request
+from iox_otel_bridge.wire.otlp import Request, RequestEncoder
 
 from .app import Viewer, create_app
 from .intake.accepting import Busy
@@ -162,8 +162,7 @@ class _ViewerSender(Sender):
         if request.error:
             return Outcome(Verdict.FATAL, detail=request.error)
         try:
-            read = decode_request(request.body)
-            refused = self._accepting.take(read, len(request.body), EXPORTER)
+            refused = self._accepting.take(request.body, EXPORTER)
         except Busy:
             return Outcome(Verdict.RETRY, detail="the viewer is busy")
         return Outcome(Verdict.DELIVERED, rejected=refused)

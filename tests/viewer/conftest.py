@@ -223,8 +223,8 @@ class Receiving:
         httpx.post(url, json=said, timeout=DEADLINE_S, verify=False).raise_for_status()
 
     @contextmanager
-    def full_queue(self) -> Iterator[None]:
-        """Have the writer wait, and no room for anything beyond what it has."""
+    def full_queue(self, *, left_bytes: int = 0) -> Iterator[None]:
+        """Have the writer wait, and room for so much beside what it has."""
         taken, go_on = threading.Event(), threading.Event()
 
         def load() -> list[Batch]:
@@ -233,7 +233,7 @@ class Receiving:
             return []
 
         assert self.viewer.writer.put(load, 1) and taken.wait(DEADLINE_S)
-        assert self.viewer.writer.put(list, 64 << 20)
+        assert self.viewer.writer.put(list, (64 << 20) - left_bytes)
         yield
         go_on.set()
 

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from iox_otel.viewer.counts import Counts
 from iox_otel.viewer.stored import Batch, Schemas, batches_of
 from iox_otel.viewer.writer import Writer
-from iox_otel_bridge.wire.otlp_decode import Limits, cut, cut_context
+from iox_otel_bridge.wire.otlp_decode import Limits, cut, cut_context, read_request
 
 MAX_MESSAGE_BYTES = 32 << 20
 """Of one request, unpacked."""
 
-_UNPACKED = 4
-"""A request waits as messages of protobuf: as measured, they take so many times its bytes…"""
-_BYTES_PER_SPAN = 500
-"""… and this much for each span."""
+_OVERHEAD_BYTES = 500
+"""Of a request that waits, beside its bytes."""
 
 INVALID = "spans without a valid trace id and span id"
 
@@ -36,16 +33,20 @@ class Accepting(NamedTuple):
     limits: Limits = Limits()
     max_message_bytes: int = MAX_MESSAGE_BYTES
 
-    def take(self, request: ExportTraceServiceRequest, byte_count: int, intake: str) -> int:
-        """Queue a request of OTLP; return how many of its spans are refused.
+    def take(self, body: bytes, intake: str) -> int:
+        """Queue a request of OTLP in protobuf; return how many of its spans are refused.
+
+        It waits as it came: as messages it would take up to thirty times its bytes, and to read it
+        again takes a microsecond a span.
 
         Raises:
+            DecodeError: it is none.
             Busy: there is no room for it.
         """
-        batches, refused = self.checked(batches_of(request))
-        spans = sum(len(batch.spans) for batch in batches)
-        waiting_bytes = _UNPACKED * byte_count + _BYTES_PER_SPAN * spans
-        if batches and not self.writer.put(lambda: batches, waiting_bytes):
+        valid = [_has_ids(span) for batch in batches_of(read_request(body)) for span in batch.spans]
+        refused = valid.count(False)
+        waiting_bytes = len(body) + _OVERHEAD_BYTES
+        if any(valid) and not self.writer.put(lambda: self._read(body), waiting_bytes):
             self.counts.postpone(intake)
             raise Busy
         if refused:
@@ -66,6 +67,10 @@ class Accepting(NamedTuple):
                 schemas = Schemas(*(url[: self.limits.text] for url in batch.schemas))
                 kept.append(Batch(batch.resource, batch.scope, spans, batch.source, schemas))
         return kept, refused
+
+    def _read(self, body: bytes) -> list[Batch]:
+        kept, _ = self.checked(batches_of(read_request(body)))
+        return kept
 
 
 def _has_ids(span: Span) -> bool:

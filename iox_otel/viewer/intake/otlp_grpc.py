@@ -14,7 +14,6 @@ import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from iox_otel_bridge.wire.errors import DecodeError
-from iox_otel_bridge.wire.otlp_decode import read_request
 
 from .accepting import INVALID, Accepting, Busy
 
@@ -71,7 +70,7 @@ class _Export:
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"a request is larger than {limit} bytes"
             )
         try:
-            refused = self._accepting.take(read_request(body), len(body), NAME)
+            refused = self._accepting.take(body, NAME)
         except DecodeError as exc:
             self._accepting.counts.reject(NAME)
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(exc))

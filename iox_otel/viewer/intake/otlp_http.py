@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from iox_otel.viewer.bodies import BodyError, read_body
 from iox_otel_bridge.wire.errors import DecodeError
-from iox_otel_bridge.wire.otlp_decode import read_json_request, read_request
+from iox_otel_bridge.wire.otlp_decode import read_json_request
 
 from .accepting import Accepting, Busy
 from .otlp_grpc import response_of
@@ -51,9 +51,10 @@ class _Export:
         return await run_in_threadpool(self._take, body, media_type)
 
     def _take(self, body: bytes, media_type: str) -> Response:
-        read = read_json_request if media_type == JSON else read_request
         try:
-            refused = self._accepting.take(read(body), len(body), NAME)
+            if media_type == JSON:
+                body = read_json_request(body).SerializeToString()
+            refused = self._accepting.take(body, NAME)
         except DecodeError as exc:
             self._accepting.counts.reject(NAME)
             return _refused(400, str(exc), media_type)

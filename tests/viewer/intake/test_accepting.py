@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
+import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from iox_otel.viewer.app import Viewer
@@ -12,6 +15,7 @@ from iox_otel.viewer.stored import Batch, Schemas
 from iox_otel_bridge.wire.otlp_decode import Limits
 
 Make = Any
+MEMORY = Path("/proc/self/statm")
 LIMITS = Limits(attributes=3, events=2, text=20)
 
 
@@ -82,3 +86,24 @@ def test_what_is_within_the_limits(make: Make) -> None:
     (wanted,) = make.everything().resource_spans
     assert [*kept.spans] == [*wanted.scope_spans[0].spans]
     assert (kept.resource, kept.scope) == (wanted.resource, wanted.scope_spans[0].scope)
+
+
+@pytest.mark.skipif(not MEMORY.exists(), reason="only Linux says how much memory is used")
+def test_what_waits_takes_no_more_than_is_counted(receiving: Any, make: Make) -> None:
+    """However dense it is: a thousand events in two kilobytes are 66 as messages."""
+    span = make.span(1, 1)
+    for _ in range(1_000):
+        span.events.add()
+    body = make.request(*[span] * 200).SerializeToString()
+    accepting = receiving.viewer.accepting
+    with receiving.full_queue(left_bytes=100 * len(body)):
+        accepting.take(body, "test")  # reading it leaves memory that can be used again
+        before = used_bytes()
+        for _ in range(20):
+            accepting.take(bytes(bytearray(body)), "test")  # a copy, as each request is
+        assert used_bytes() - before < 2 * 20 * len(body) + (10 << 20)
+
+
+def used_bytes() -> int:
+    """Return how much memory this process uses."""
+    return int(MEMORY.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
