@@ -7,6 +7,7 @@ and traces come newest first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_plus
@@ -20,6 +21,7 @@ from .endpoints import in_a_thread, large_json
 from .search import find
 from .store import Store
 
+_IN_PATH = re.compile(rb"/api/services/(.*)/operations$")
 NOT_FOUND = "trace not found"
 
 
@@ -45,7 +47,7 @@ class _Api:
         return _answer(services := self._store.services(), total=len(services))
 
     def operation_names(self, request: Request) -> Response:
-        operations = self._store.operations(unquote_plus(request.path_params["service"]))
+        operations = self._store.operations(_service_of(request))
         names = list(dict.fromkeys(name for name, _ in operations))
         return _answer(names, total=len(names))
 
@@ -90,6 +92,15 @@ class _Api:
             else:
                 missing.append({"msg": NOT_FOUND, "traceID": jaeger_json.hex_of(trace_id)})
         return _answer(found, errors=missing or None)
+
+
+def _service_of(request: Request) -> str:
+    """Return the service in the path, which Jaeger decodes as it came: once, a + to a blank.
+
+    Starlette has decoded its parameter already, and `raw_path` may be missing in ASGI.
+    """
+    said = _IN_PATH.search(request.scope.get("raw_path") or b"")
+    return unquote_plus(said[1].decode("latin-1")) if said else request.path_params["service"]
 
 
 def _answer(data: Any, *, total: int = 0, errors: list[dict[str, str]] | None = None) -> Response:

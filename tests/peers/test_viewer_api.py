@@ -27,7 +27,7 @@ from peerkit.tee import http_tee, udp_tee
 from peerkit.traces import TraceSet
 
 HOUR_US = 3_600 * 10**6
-UDP, OTLP, OTHER = "by-udp", "by otlp/ü", "other"
+UDP, OTLP, OTHER, PLUS = "by-udp", "by otlp/ü", "other", "1+1 is 100%"
 
 
 class Both:
@@ -120,6 +120,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         made.send_otlp(OTLP, [*few, *TraceSet(None, 14).edges(), *TraceSet(None, 15).large()])
         first, *rest = calls()
         made.send_otlp(OTHER, [first])
+        made.send_otlp(PLUS, [*itertools.islice(TraceSet(None, 16).small(), 3)])
         made.send_udp("served", rest)
         ids = {span.ctx.trace_id for spans in made.traces.values() for span in spans}
         count = sum(map(len, made.traces.values()))
@@ -177,10 +178,14 @@ def assert_same(both: Both, path: str, **parameters: Any) -> Any:
         ("services", {}),
         (f"services/{UDP}/operations", {}),
         ("services/by%20otlp%2F%C3%BC/operations", {}),
+        ("services/1%2B1%20is%20100%25/operations", {}),
+        ("services/1%2B1+is+100%25/operations", {}),
+        ("services/1+1%20is%20100%2525/operations", {}),
         ("services/nobody/operations", {}),
         ("operations", {"service": UDP}),
         ("operations", {"service": OTLP, "spanKind": "server"}),
         ("operations", {"service": OTLP, "spanKind": "unspecified"}),
+        ("operations", {"service": PLUS}),
         ("operations", {"service": "nobody"}),
         ("dependencies", {"endTs": int(time.time() * 1e3) + 60_000, "lookback": 7_200_000}),
         ("dependencies", {"endTs": int(time.time() * 1e3) + 60_000, "lookback": 1}),

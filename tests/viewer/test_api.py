@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx
 import pytest
@@ -112,6 +113,15 @@ def test_flags_are_jaegers(store: Store, make: Make) -> None:
         store.add([make.batch([span], source=source)])
     flags = [get(store, f"/api/traces/{n}")[1]["data"][0]["spans"][0].get("flags") for n in (1, 2)]
     assert flags == [3, None]
+
+
+@pytest.mark.parametrize("service", ["a+b", "a b", "a%20b", "100%", "a%2Fb", "a/b", "ü?#", "%2B"])
+def test_a_service_of_any_name_has_its_operations(store: Store, make: Make, service: str) -> None:
+    """Its name is decoded once, in the path and in the query, whichever way a blank is said."""
+    store.add([make.batch([make.span(1, 1)], service)])
+    for name in (quote(service, safe=""), quote_plus(service)):
+        assert get(store, f"/api/services/{name}/operations")[1]["data"] == ["work"]
+        assert len(get(store, f"/api/operations?service={name}")[1]["data"]) == 1
 
 
 @pytest.mark.parametrize(
