@@ -15,7 +15,7 @@ from iox_otel import SpanContext
 from iox_otel.http.headers import format_jaeger_trace_context
 
 from .failure import Failure
-from .http_client import check_url
+from .http_client import NOT_IN_VALUE, check_url
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 DEFAULT_TIMEOUT_S = 30.0
@@ -23,7 +23,6 @@ TRACE_HEADER = "uber-trace-id"
 
 # RFC 9110, 5.6.2 and 5.5: what names and values of headers may consist of.
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class Connection(NamedTuple):
@@ -132,7 +131,7 @@ def _header(pair: str) -> tuple[str, str]:
             f"Invalid value {pair!r} for --header: expected the name of an HTTP header", 2
         )
     value = value.strip(" \t")
-    if _NOT_IN_VALUE.search(value):
+    if NOT_IN_VALUE.search(value):
         raise Failure(
             f"Invalid value for --header: the value of {name!r} has control characters", 2
         )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+NOT_IN_VALUE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""What the value of a header cannot have."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_MESSAGE = 2000
 _ERRNO = re.compile(r"^\[Errno -?[0-9]+\] ")

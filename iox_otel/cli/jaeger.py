@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .http_client import ApiError, HttpClient
@@ -10,7 +11,8 @@ from .http_client import ApiError, HttpClient
 if TYPE_CHECKING:
     import httpx
 
-_US = 1_000
+_NO_TOKEN = "the viewer wants its token: say it with --token or IOX_OTEL_VIEWER_TOKEN"
+_OTHER_TOKEN = "that is not the token of this viewer: it is what the viewer's own --token was"
 
 
 class Search(NamedTuple):
@@ -47,16 +49,19 @@ class JaegerClient(HttpClient):
 
     Args:
         url: of its page, without `/search`.
-        token: what `iox-otel viewer --token` asks for.
+        token: what `iox-otel viewer --token` asks for; empty for none.
         timeout_s: how long to wait for it to go on.
 
     Raises:
         Failure: httpx is not installed.
     """
 
-    def __init__(self, url: str, *, token: str | None, timeout_s: float) -> None:
+    def __init__(self, url: str, *, token: str, timeout_s: float) -> None:
         headers = [("Authorization", f"Bearer {token}")] if token else []
-        super().__init__(url, error_of=_error, extra="viewer", headers=headers, timeout_s=timeout_s)
+        error_of = partial(_error, wants=_OTHER_TOKEN if token else _NO_TOKEN)
+        super().__init__(
+            url, error_of=error_of, extra="viewer", headers=headers, timeout_s=timeout_s
+        )
 
     def find(self, search: Search) -> list[Summary]:
         """Return the newest traces that fit, newest first.
@@ -133,12 +138,12 @@ def _is_error(span: dict[str, Any]) -> bool:
     return any(tag["key"] == "error" and tag["value"] in (True, "true") for tag in tags)
 
 
-def _error(response: httpx.Response) -> ApiError:
-    """Return what a Jaeger, or the viewer, says about its refusal."""
+def _error(response: httpx.Response, *, wants: str) -> ApiError:
+    """Return what a Jaeger, or the viewer, says about its refusal; *wants* of its token."""
     status = response.status_code
     message = f"{status} {response.reason_phrase}"
     if status == 401:
-        return ApiError("the viewer wants its token: say it with --token or IOX_OTEL_VIEWER_TOKEN")
+        return ApiError(wants)
     try:
         answer = response.json()
         message = answer.get("error") or answer["errors"][0]["msg"]

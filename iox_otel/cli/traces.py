@@ -7,16 +7,17 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import click
 
 from iox_otel.display import escape, format_duration
 
 from .failure import Failure
-from .http_client import check_url, shown_url, telling
+from .http_client import NOT_IN_VALUE, check_url, shown_url, telling
 from .jaeger import JaegerClient, Search, Summary
 from .numbers import whole_number
 
@@ -26,13 +27,16 @@ DEFAULT_LIMIT = 20
 _TIMEOUT_S = 30.0
 _MAX_LIMIT = 1_500
 _MAX_LINES = 10_000
+_PAGE = re.compile(r"(/search|/trace/[0-9a-fA-F]+)?/?$")
+"""What the address of a page has behind that of the viewer."""
 
 
 class Jaeger(NamedTuple):
     """Which one to ask."""
 
     url: str
-    token: str | None
+    token: str
+    """Empty if none is known."""
 
     def open(self) -> JaegerClient:
         """Return its client."""
@@ -44,19 +48,19 @@ def _jaeger_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def asking(*args: Any, url: str | None, token: str | None, **kwargs: Any) -> Any:
-        return command(*args, jaeger=Jaeger(_url(url), token or None), **kwargs)
+        return command(*args, jaeger=_jaeger(url, token), **kwargs)
 
     for option in (
         click.option(
             "--token",
             metavar="TEXT",
-            envvar="IOX_OTEL_VIEWER_TOKEN",
             help="What the viewer's --token is.  [IOX_OTEL_VIEWER_TOKEN]",
         ),
         click.option(
             "--url",
             metavar="URL",
-            help=f"The viewer or Jaeger, also from IOX_OTEL_VIEWER_URL.  [default: {DEFAULT_URL}]",
+            help="The viewer or Jaeger, as it says where it is; also from IOX_OTEL_VIEWER_URL."
+            f"  [default: {DEFAULT_URL}]",
         ),
     ):
         asking = option(asking)
@@ -77,7 +81,8 @@ def _jaeger_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "tags",
     metavar="KEY=VALUE",
     multiple=True,
-    help="With a span that has this tag, or whose process or events have it; may be repeated.",
+    help="With a span that has this tag, or whose process or events have it; may be repeated for"
+    " other keys.",
 )
 @click.option("--errors", is_flag=True, help="With an error only.")
 @click.option(
@@ -103,7 +108,7 @@ def traces(
     All conditions hold on one span of a trace.
     """
     start_us = max(0, time.time_ns() - _since_ns(since)) // 1_000
-    wanted = dict(map(_tag, tags)) | ({"error": "true"} if errors else {})
+    wanted = _wanted(tags, errors=errors)
     most = whole_number(limit, "--limit", most=_MAX_LIMIT)
     with telling("Error searching for traces"), jaeger.open() as client:
         found = client.find(Search(service, wanted, start_us, most))
@@ -199,11 +204,17 @@ def _moment(time_us: int) -> datetime:
         return datetime.max
 
 
-def _url(given: str | None) -> str:
+def _jaeger(url: str | None, token: str | None) -> Jaeger:
+    """Return which one to ask; the address of a page of its will do, with the token in it."""
     source = "--url"
-    if given is None:
-        source, given = "IOX_OTEL_VIEWER_URL", os.environ.get("IOX_OTEL_VIEWER_URL", "").strip()
-    return check_url(given or DEFAULT_URL, source, DEFAULT_URL)
+    if url is None:
+        source, url = "IOX_OTEL_VIEWER_URL", os.environ.get("IOX_OTEL_VIEWER_URL", "").strip()
+    page, _, query = (url or DEFAULT_URL).partition("#")[0].partition("?")
+    token = token or dict(parse_qsl(query)).get("token") or os.environ.get("IOX_OTEL_VIEWER_TOKEN")
+    token = (token or "").strip()
+    if NOT_IN_VALUE.search(token):
+        raise Failure("Invalid value for --token: it has control characters", 2)
+    return Jaeger(_PAGE.sub("", check_url(page, source, DEFAULT_URL)), token)
 
 
 def _since_ns(text: str) -> int:
@@ -217,6 +228,18 @@ def _since_ns(text: str) -> int:
         expected = "expected a time like 90s, 30m, 1h30m or 7d"
         raise Failure(f"Invalid value {text!r} for --since: {expected}", 2) from None
     return since_ns
+
+
+def _wanted(pairs: Iterable[str], *, errors: bool) -> dict[str, str]:
+    """Return the tags to ask for: Jaeger's API has one value for each, and would drop others."""
+    wanted = {"error": ("true", "--errors")} if errors else {}
+    for pair in pairs:
+        key, value = _tag(pair)
+        known, flag = wanted.setdefault(key, (value, f"--tag {pair}"))
+        if known != value:
+            one = f"Jaeger's API takes one value of a key, and there is {flag}"
+            raise Failure(f"Invalid value {pair!r} for --tag: {one}", 2)
+    return {key: value for key, (value, _) in wanted.items()}
 
 
 def _tag(pair: str) -> tuple[str, str]:

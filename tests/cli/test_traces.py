@@ -88,6 +88,7 @@ def test_traces_are_listed_newest_first(cli: Cli, url: str) -> None:
         (["--tag", "user=ada", "--errors"], []),
         (["--errors"], [2]),
         (["--tag", "db=orders", "--service", "db", "--errors"], [2]),
+        (["--errors", "--tag", "error=true", "--tag", "error=true"], [2]),
     ],
 )
 def test_conditions_hold_on_one_span(
@@ -158,11 +159,39 @@ def test_nothing_found_is_said(cli: Cli, url: str) -> None:
             "Invalid value 'all' for --limit: expected a whole number from 1 to 1500",
         ),
         (["traces", "--tag", "user"], 2, "Invalid value 'user' for --tag: expected KEY=VALUE"),
+        (
+            ["traces", "--tag", "a=b", "--tag", "c=d", "--tag", "a=c"],
+            2,
+            "Invalid value 'a=c' for --tag: "
+            "Jaeger's API takes one value of a key, and there is --tag a=b",
+        ),
+        (
+            ["traces", "--errors", "--tag", "error=no"],
+            2,
+            "Invalid value 'error=no' for --tag: "
+            "Jaeger's API takes one value of a key, and there is --errors",
+        ),
         (["trace", "xyz"], 2, "Invalid value 'xyz' for ID: expected up to 32 hex digits"),
         (
             ["traces", "--url", "localhost:16686"],
             2,
             "Invalid value 'localhost:16686' for --url: expected a URL like http://localhost:16686",
+        ),
+        (
+            ["trace", "1", "--url", "localhost:16686/search?token=s3cret"],
+            2,
+            "Invalid value 'localhost:16686/search' for --url: "
+            "expected a URL like http://localhost:16686",
+        ),
+        (
+            ["traces", "--token", "s3\ncret"],
+            2,
+            "Invalid value for --token: it has control characters",
+        ),
+        (
+            ["trace", "1", "--url", "http://127.0.0.1:{dead}/search?token=s3cret"],
+            1,
+            "Error reading the trace: cannot reach http://127.0.0.1:{dead}: Connection refused",
         ),
         (
             ["trace", "1", "--url", "http://u:secret@127.0.0.1:{dead}"],
@@ -179,21 +208,26 @@ def test_what_is_wrong_is_one_line(cli: Cli, arguments: list[str], status: int, 
 
 
 def test_a_viewer_with_a_token_wants_it(cli: Cli) -> None:
-    """By flag or variable; without it, or with another, one line says so."""
+    """By flag, variable or the address it printed; without it, or with another, a line says so."""
     viewer = Viewer("--token", "s3cret")
     try:
         wants = "the viewer wants its token: say it with --token or IOX_OTEL_VIEWER_TOKEN"
-        for arguments, what in (
-            (("traces",), "Error searching for traces"),
-            (("trace", "1"), "Error reading the trace"),
-            (("traces", "--token", "wrong"), "Error searching for traces"),
+        other = "that is not the token of this viewer: it is what the viewer's own --token was"
+        for arguments, says in (
+            (("traces",), f"Error searching for traces: {wants}"),
+            (("trace", "1"), f"Error reading the trace: {wants}"),
+            (("traces", "--token", "wrong"), f"Error searching for traces: {other}"),
         ):
             refused = cli(*arguments, "--url", viewer.url)
-            assert (refused.returncode, refused.stderr) == (1, f"{what}: {wants}\n")
-        for ran in (
-            cli("traces", "--url", viewer.url, "--token", "s3cret"),
-            cli("traces", "--url", viewer.url, IOX_OTEL_VIEWER_TOKEN="s3cret"),
+            assert (refused.returncode, refused.stderr) == (1, f"{says}\n")
+        for flags, environ in (
+            (("--url", viewer.url, "--token", " s3cret "), "wrong"),
+            (("--url", viewer.url), "s3cret"),
+            (("--url", f"{viewer.url}/?token=s3%63ret"), "wrong"),
+            (("--url", f"{viewer.url}/search?service=x&token=s3cret#top"), ""),
+            (("--url", f"{viewer.url}/trace/1?token=wrong", "--token", "s3cret"), ""),
         ):
+            ran = cli("traces", *flags, IOX_OTEL_VIEWER_TOKEN=environ)
             assert (ran.returncode, ran.stderr) == (0, "No traces of the last 2d fit\n")
     finally:
         viewer.end()
