@@ -103,17 +103,24 @@ class Span:
     def _add_event(self, event: SpanEvent | str, metadata: dict[str, object] | None) -> None:
         made: SpanEvent
         if type(event) is str:
-            # Written out, since most events are a text alone.
-            made = _new(SpanEvent)
-            made.time_ns = _clock.wall_ns()
-            made.msg = event
-            made.metadata = metadata_of(metadata) if metadata else {}
-        elif not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
+            self._add_text(event, _clock.wall_ns(), metadata_of(metadata) if metadata else {})
+            return
+        if not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
             made = SpanEvent(event, metadata)  # type: ignore[arg-type]
         else:
             made = event  # type: ignore[assignment]
             if metadata:  # the caller may use it again
                 made = SpanEvent(made.msg, made.metadata | metadata, time_ns=made.time_ns)
+        if self._events is None:
+            self._events = []
+        self._events.append(made)
+
+    def _add_text(self, msg: str, time_ns: int, metadata: dict[str, MetaValue]) -> None:
+        """Add a new event with *metadata* as they are. Written out: most events are made so."""
+        made = _new(SpanEvent)
+        made.time_ns = time_ns
+        made.msg = msg
+        made.metadata = metadata
         if self._events is None:
             self._events = []
         self._events.append(made)

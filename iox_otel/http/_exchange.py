@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from iox_otel import SpanEvent, SpanStatus, _clock
+from iox_otel import SpanStatus, _clock
 from iox_otel._recorder import _is_cancellation, _record_exception, end_after
 from iox_otel._report import report
 
@@ -14,7 +14,7 @@ from ._route import route_template
 from .classify import Classification
 
 if TYPE_CHECKING:
-    from iox_otel import Span, SpanContext
+    from iox_otel import MetaValue, Span, SpanContext
 
     from ._asgi import Message, Receive, Scope, Send
     from ._measure import Measure
@@ -277,15 +277,16 @@ class Exchange:
             self._processed(span)
         if not self._chunks:
             return
-        details: dict[str, object] = {} if size is None else {"size": size}
+        details: dict[str, MetaValue] = {} if size is None else {"size": size}
         if not more and size != self._size:
             details |= {"total_size": self._size, "chunks": self._chunks}
-        span._add_event(_DATA if more or self._trailers else _LAST_DATA, details)
+        ending = _DATA if more or self._trailers else _LAST_DATA
+        span._add_text(ending, _clock.wall_ns(), details)
 
     def _processed(self, span: Span) -> None:
         """Add the event of the headers, which had to wait to see whether there is a body."""
         if self._headers_ns and self._successful:
-            span._add_event(SpanEvent("request processed", time_ns=self._headers_ns), None)
+            span._add_text("request processed", self._headers_ns, {})
         self._headers_ns = 0
 
     def _trailers_sent(self, message: Message) -> None:

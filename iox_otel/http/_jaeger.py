@@ -5,6 +5,8 @@ Sources: IOx `trace_http::ctx`; Jaeger's client libraries, "propagation format".
 
 from __future__ import annotations
 
+import re
+
 from iox_otel import SpanContext
 
 from ._decode import (
@@ -24,6 +26,9 @@ MAX_DEBUG_ID_CHARS = 256
 _SAMPLED = 1
 _DEBUG = 2
 _FLAG_DIGITS = 2
+_PLAIN = re.compile(
+    "([0-9a-fA-F]{1,32}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,16}):([0-9a-fA-F]{1,2})"
+).fullmatch
 
 
 def parse_jaeger_trace_context(value: str, *, header: str = JAEGER_HEADER) -> SpanContext:
@@ -35,18 +40,29 @@ def parse_jaeger_trace_context(value: str, *, header: str = JAEGER_HEADER) -> Sp
         HeaderDecodeError: *value* is not four hexadecimal numbers of their sizes, or the trace or
             span id is zero.
     """
+    trace_id, span_id, parent_span_id, flags = _numbers(value, header)
+    debug = flags & _DEBUG != 0
+    return remote_context(
+        trace_id, span_id, parent_span_id or None, debug or flags & _SAMPLED != 0, debug
+    )
+
+
+def _numbers(value: str, header: str) -> tuple[int, int, int, int]:
+    if found := _PLAIN(value):  # as nearly all are
+        trace_id, span_id, parent_span_id, flags = found.groups()
+        numbers = int(trace_id, 16), int(span_id, 16), int(parent_span_id, 16), int(flags, 16)
+        if numbers[0] and numbers[1]:
+            return numbers
     if "%" in value:
         value = value.replace("%3A", ":").replace("%3a", ":")
     parts = value.split(":", 4)  # at most one more than there may be, however many colons there are
     if len(parts) != 4:
         raise HeaderDecodeError(header, 'Expected "trace-id:span-id:parent-span-id:flags"')
-    trace_id = parse_trace_id(parts[0], header)
-    span_id = parse_span_id(parts[1], header)
-    parent_span_id = parse_hex(parts[2], SPAN_ID_DIGITS, header)
-    flags = parse_hex(parts[3], _FLAG_DIGITS, header)
-    debug = flags & _DEBUG != 0
-    return remote_context(
-        trace_id, span_id, parent_span_id or None, debug or flags & _SAMPLED != 0, debug
+    return (
+        parse_trace_id(parts[0], header),
+        parse_span_id(parts[1], header),
+        parse_hex(parts[2], SPAN_ID_DIGITS, header),
+        parse_hex(parts[3], _FLAG_DIGITS, header),
     )
 
 
