@@ -12,6 +12,7 @@ from typing import Any
 
 from iox_otel_bridge.wire.jaeger_decode import REF_TYPE
 
+from .jaeger_warnings import take_warnings
 from .stored import Source, StoredSpan
 from .tags import Tag, log_fields, process_tags, span_tags
 
@@ -53,8 +54,9 @@ def trace_of(spans: Iterable[StoredSpan]) -> dict[str, Any]:
     }
 
 
-def _span(stored: StoredSpan, process: str) -> dict[str, Any]:
-    span = stored.span
+def _span(kept: StoredSpan, process: str) -> dict[str, Any]:
+    warnings, span = take_warnings(kept.span)
+    stored = kept._replace(span=span)
     flags = span.flags & 0xFF if stored.source is Source.JAEGER else 0
     return {
         "traceID": hex_of(stored.trace_id),
@@ -73,7 +75,7 @@ def _span(stored: StoredSpan, process: str) -> dict[str, Any]:
             for event in span.events
         ],
         "processID": process,
-        "warnings": None,
+        "warnings": warnings or None,
     }
 
 

@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from iox_otel_bridge.wire.errors import DecodeError
 from iox_otel_bridge.wire.jaeger_decode import REF_TYPE
 
+from .jaeger_warnings import add_warnings
 from .stored import Batch, Source
 from .tags import KINDS
 
@@ -72,6 +73,7 @@ def _batch(said: Mapping[str, Any], resource: Resource) -> Batch:
         _restore(span, scope)
     else:
         span.flags = int(said.get("flags") or 0)
+    add_warnings(span, said.get("warnings") or ())
     return Batch(resource, scope, [span], source)
 
 

@@ -12,6 +12,7 @@ from iox_otel_bridge.wire.errors import DecodeError
 from iox_otel_bridge.wire.otlp_decode import load_json
 
 from . import jaeger_json, jaeger_upload, otlp_json
+from .jaeger_warnings import take_warnings
 from .stored import Batch, StoredSpan
 
 
@@ -55,7 +56,8 @@ def without_known(
 
 
 def _key(batch: Batch, span: Span) -> tuple[str, bytes, bytes, bytes]:
-    parts = (batch.resource, batch.scope, span)
+    _, bare = take_warnings(span)  # which a Jaeger has of spans that have none here
+    parts = (batch.resource, batch.scope, bare)
     resource, scope, said = (part.SerializeToString(deterministic=True) for part in parts)
     return batch.source.value, resource, scope, said
 

@@ -103,6 +103,19 @@ def test_jaeger_there_and_back(receiving: Receiving, make: Make, source: Source)
     assert json.loads(exported(receiving, "jaeger", 5)) == json.loads(moved)
 
 
+@pytest.mark.parametrize("tags", [[], [{"key": "internal.span.format", "value": "otlp"}]])
+def test_warnings_of_a_jaeger(receiving: Receiving, make: Make, tags: Any) -> None:
+    """They are in the file again, and shown; a span that is here without them is here once."""
+    warned = SPAN | {"tags": tags, "warnings": ["clock skew", "é"]}
+    for span in (warned, SPAN | {"tags": tags}):
+        assert upload(receiving, {"processes": PROCESSES, "spans": [span]}).status_code == 200
+    (again,) = json.loads(exported(receiving, "jaeger"))["data"][0]["spans"]
+    assert again["warnings"] == ["clock skew", "é"]
+    assert "@jaeger@warnings" not in str(again["tags"])
+    (stored,) = receiving.viewer.store.trace(make.trace_id(1))
+    assert [each.key for each in stored.span.attributes] == ["@jaeger@warnings"]
+
+
 _keys = st.sampled_from(
     ["a", "event", "error", "span.kind", "otel.scope.name", "otel.scope.version"]
     + ["otel.status_code", "otel.status_description", "w3c.tracestate", "internal.span.format"]
