@@ -12,6 +12,7 @@ from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from iox_otel_bridge.wire.errors import DecodeError
 from iox_otel_bridge.wire.otlp_decode import read_json_request, request_to_json
 
 from .stored import Batch, Source, StoredSpan, batches_of
@@ -63,8 +64,19 @@ def spans_of(said: dict[str, Any]) -> Iterator[Batch]:
     """Give what is in a request in JSON; raises DecodeError."""
     listed = said.get("resourceSpans") or said.get("resource_spans") or []
     for batch in listed if isinstance(listed, list) else [listed]:
-        request = read_json_request(json.dumps({"resourceSpans": [batch]}).encode())
+        request = _read(json.dumps({"resourceSpans": [batch]}).encode())
         is_jaeger = isinstance(batch, dict) and batch.get("source") == Source.JAEGER
         for each in batches_of(request):
             source = Source.JAEGER if is_jaeger else Source.OTLP
             yield Batch(each.resource, each.scope, each.spans, source, each.schemas)
+
+
+def _read(body: bytes) -> ExportTraceServiceRequest:
+    try:
+        return read_json_request(body)
+    except DecodeError as exc:
+        if not isinstance(exc.__cause__, ValueError | TypeError | AttributeError):
+            raise
+        # These are Python's, and say nothing of the file.
+        expected = "expected resourceSpans with scopeSpans with spans, and ids in hexadecimal"
+        raise DecodeError(f"not an ExportTraceServiceRequest in JSON: {expected}") from None

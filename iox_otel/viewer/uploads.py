@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -72,9 +73,17 @@ def _documents(body: bytes) -> Iterator[Any]:
         try:
             documents = [load_json(line) for line in lines]
         except ValueError:
-            why = "it is no text" if isinstance(whole, UnicodeDecodeError) else str(whole)
-            raise DecodeError(f"the file is not JSON: {why}") from None
+            raise DecodeError(f"the file is not JSON: {_reason(whole)}") from None
         yield from documents
+
+
+def _reason(error: ValueError) -> str:
+    match error:
+        case UnicodeDecodeError():
+            return "it is no text"
+        case json.JSONDecodeError():
+            return str(error)
+    return "a number has too many digits"  # for Python, which no other error says so far
 
 
 def _batches(said: Any) -> Iterator[Batch]:

@@ -35,6 +35,11 @@ SPAN = {
 }
 
 
+def of_span(**fields: Any) -> dict[str, Any]:
+    """Return a trace of a span with these fields."""
+    return {"processes": PROCESSES, "spans": [SPAN | fields]}
+
+
 def upload(receiving: Receiving, body: Any, **headers: str) -> httpx.Response:
     """Upload a file."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -204,16 +209,34 @@ def test_a_large_file(receiving: Receiving) -> None:
         (b"<html>", "not JSON"),
         (b"1", "expected Jaeger's JSON"),
         (b"{}", "expected Jaeger's JSON"),
-        (b'{"data": 1}', "not a trace in Jaeger's JSON"),
-        (b'{"data": [{}]}', "processes"),
-        ({"processes": {}, "spans": [SPAN]}, "process"),
-        ({"processes": PROCESSES, "spans": [SPAN | {"spanID": "xyz"}]}, "not a trace"),
-        ({"processes": PROCESSES, "spans": [SPAN | {"spanID": "1" * 17}]}, "16 hexadecimal"),
-        ({"processes": PROCESSES, "spans": [SPAN | {"spanID": "0"}]}, "1 spans have no valid"),
-        ({"processes": PROCESSES, "spans": [SPAN | {"startTime": -1}]}, "not a trace"),
-        ({"processes": PROCESSES, "spans": [SPAN | {"duration": 1e400}]}, "not a trace"),
-        ({"processes": PROCESSES, "spans": [SPAN | {"operationName": "\ud800"}]}, "not a trace"),
+        (b"[" + b"9" * 5_000 + b"]", "not JSON: a number has too many digits"),
+        (b'{"data": 1}', "not a trace in Jaeger's JSON: 'data' cannot be 1"),
+        (b'{"data": null}', "'data' cannot be null"),
+        (b'{"data": [{}]}', "'processes' is missing"),
+        (b'{"data": [null]}', "expected an object with 'processes', not null"),
+        ({"processes": {}, "spans": [SPAN]}, "'process' is missing"),
+        ({"processes": PROCESSES, "spans": 1}, "'spans' cannot be 1"),
+        ({"processes": {"p": {}}, "spans": [SPAN]}, "'serviceName' is missing"),
+        (of_span(spanID="xyz"), "'spanID' cannot be \"xyz\""),
+        (of_span(traceID=5), "'traceID' cannot be 5"),
+        (of_span(operationName=5), "'operationName' cannot be 5"),
+        (of_span(tags=[{"value": "x"}]), "'key' is missing"),
+        (of_span(tags=[{"key": "k", "type": "int64", "value": 1 << 63}]), "'value' cannot be"),
+        (of_span(tags=[{"key": "k", "type": "binary", "value": "!"}]), "'value' cannot be \"!\""),
+        (of_span(tags="x" * 99), f"'tags' cannot be \"{'x' * 58}…"),
+        (of_span(logs=[{}]), "'timestamp' is missing"),
+        (of_span(references=[None]), "expected an object with 'refType', not null"),
+        (of_span(references=[{"traceID": "1", "spanID": "2"}]), "'refType' is missing"),
+        (of_span(flags=-1), "'flags' cannot be -1"),
+        (of_span(warnings=[5]), "'warnings' cannot be [5]"),
+        (of_span(spanID="1" * 17), "16 hexadecimal"),
+        (of_span(spanID="0"), "1 spans have no valid"),
+        (of_span(startTime=-1), "'startTime' cannot be -1"),
+        (of_span(duration=1e400), "'duration' cannot be Infinity"),
+        (of_span(operationName="\ud800"), "'operationName' cannot be \"\\ud800\""),
         (b'{"resourceSpans": 7}', "not an ExportTraceServiceRequest"),
+        (b'{"resourceSpans": "x"}', "expected resourceSpans with scopeSpans with spans"),
+        (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]}', "hexadecimal"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}', "1 spans have no valid"),
         (b"[" * 100_000, "nested too deeply"),
         (b"[" * 950 + b"]" * 950, None),
