@@ -101,5 +101,5 @@ def _duration(parameters: QueryParams, name: str) -> int:
 def _number(parameters: QueryParams, name: str) -> int:
     text = parameters.get(name) or "0"
     if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
-        raise ParameterError(f"{name}: {text[:40]!r} is not a number")
+        raise ParameterError(f"{name}: {text[:40]!r} is not a whole number")
     return int(text)

@@ -164,6 +164,25 @@ def test_an_empty_viewer_says_what_to_do_and_it_works(page: Page, viewer: Receiv
     expect(page.locator("tbody tr")).to_contain_text(re.compile("by-hand.*hello.*250 ms"))
 
 
+def test_the_title_names_the_service(page: Page, viewer: Receiving, make: Make) -> None:
+    """What cannot be seen, or turns the direction, is made visible there too."""
+    viewer.add(make.batch([make.span(1, 1, name="found")], "a\x1b\u202eb"))
+    page.goto("/search?service=a%1B%E2%80%AEb")
+    expect_names(page, "found")
+    expect(page).to_have_title("a‹1b›‹202e›b traces · iox-otel viewer")
+
+
+@pytest.mark.parametrize(("limit", "chosen"), [("1e99", "5000"), ("7", "7"), ("-1", "100")])
+def test_any_limit_in_the_address(
+    page: Page, viewer: Receiving, make: Make, limit: str, chosen: str
+) -> None:
+    """The form shows which one holds, and traces are found."""
+    viewer.add(make.batch([make.span(1, 1, name="found")]))
+    page.goto(f"/search?limit={limit}")
+    expect_names(page, "found")
+    expect(page.get_by_label("Limit")).to_have_value(chosen)
+
+
 @pytest.mark.parametrize("which", ["http/protobuf", "grpc"])
 def test_the_settings_shown_for_an_sdk_lead_here(page: Page, which: str) -> None:
     """A program of OpenTelemetry's SDK that knows nothing else sends its spans to this viewer."""

@@ -22,9 +22,10 @@ export function asked(params) {
   return wanted;
 }
 
+/** How many traces are asked for; of more than there are to choose from, the server gives no more. */
 export function limitOf(params) {
   const limit = Number(params.get("limit"));
-  return Number.isInteger(limit) && limit > 0 ? limit : DEFAULT_LIMIT;
+  return Number.isInteger(limit) && limit > 0 ? Math.min(limit, LIMITS.at(-1)) : DEFAULT_LIMIT;
 }
 
 /** The column and direction that the list is sorted by: ["start", -1]. */

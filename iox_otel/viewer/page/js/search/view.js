@@ -3,7 +3,7 @@
 import * as api from "../api.js";
 import {distinguish} from "../colours.js";
 import {el, fill, set} from "../dom.js";
-import {counted} from "../format.js";
+import {counted, line} from "../format.js";
 import {uploadButton} from "../upload.js";
 import {nothingFits, nothingYet} from "./empty.js";
 import {Feed} from "./feed.js";
@@ -64,7 +64,7 @@ class SearchView {
     if (before && same(before, params)) return this.#show();
     const wrong = mistakes(params);
     this.#form.blame(wrong);
-    this.#app.title(params.get("service") ? `${params.get("service").slice(0, 60)} traces` : "Search");
+    this.#app.title(params.get("service") ? `${line(params.get("service"), 60)} traces` : "Search");
     if (Object.keys(wrong).length) this.#feed.hold(new Error("Something in the form cannot be read; it says what."), params);
     else this.#feed.follow(params);
   }
