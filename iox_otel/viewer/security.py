@@ -12,7 +12,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import cookie_parser
@@ -139,7 +139,7 @@ class Guard:
             return _refused(headers, 401, f"that is not the token of this viewer: {_WAY_IN}")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         rest = urlencode([(name, value) for name, value in query if name != "token"])
-        path = "/" + scope["path"].lstrip("/")  # `//host` would lead elsewhere
+        path = "/" + quote(scope["path"].lstrip("/"))  # `//host` would lead elsewhere
         response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
         response.set_cookie(_cookie_of(self._token), self._token, httponly=True, samesite="lax")
         return response

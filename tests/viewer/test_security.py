@@ -179,12 +179,16 @@ def test_a_refusal_is_a_page_to_a_browser(
     assert ask(viewer, path, **how).json()["error"][1:].startswith(says[1:])
 
 
-def test_the_redirect_stays_here(viewer: Viewer) -> None:
-    """A path that looks like another host is none."""
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [("//evil.example/", "/evil.example/"), ("/trace/a%3Fb%23c%25", "/trace/a%3Fb%23c%25")],
+)
+def test_the_redirect_stays_here(viewer: Viewer, path: str, location: str) -> None:
+    """A path that looks like another host is none, and stays the path that it was."""
     answer, _ = cookie_of(
-        viewer, f"http://127.0.0.1:16686//evil.example/?{httpx.QueryParams({'token': TOKEN})}"
+        viewer, f"http://127.0.0.1:16686{path}?{httpx.QueryParams({'token': TOKEN})}"
     )
-    assert answer.headers["location"] == "/evil.example/"
+    assert answer.headers["location"] == location
 
 
 @pytest.mark.parametrize(
