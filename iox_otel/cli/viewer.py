@@ -98,6 +98,8 @@ def viewer(
         raise Failure(
             f"--host {host} lets other machines in: say with --token what they need to know", 2
         )
+    if db is not None and not db.strip():
+        raise Failure(f"Invalid value {db!r} for --db: expected the name of a file", 2)
     limits = {}
     if max_spans is not None:
         limits["max_spans"] = whole_number(max_spans, "--max-spans", most=_MOST_KEPT)

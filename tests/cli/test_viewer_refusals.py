@@ -86,6 +86,7 @@ def test_a_port_that_something_else_has(cli: Cli) -> None:
         (("--host", "0.0.0.0"), "--token"),
         (("--host", "0.0.0.0", "--token", ""), "--token"),
         (("--host", "::"), "--token"),
+        (("--db", ""), "Invalid value '' for --db: expected the name of a file"),
     ],
 )
 def test_flags_that_cannot_be(cli: Cli, flags: tuple[str, ...], says: str) -> None:
