@@ -61,7 +61,8 @@ def _port_option(flag: str, default: int, what: str) -> Callable[..., Any]:
 @click.option(
     "--max-mb",
     metavar="NUMBER",
-    help="Use so many MiB at most: of memory, or of FILE with --db.  [default: 2,048]",
+    help="Keep within so many MiB: all of its memory, or the traces in FILE with --db."
+    "  [default: 2,048]",
 )
 @click.option(
     "--token",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 
+_SPARE_PAGES = 512
+_PAGES_AT_ONCE = 256
+
 
 class Capacity:
     """The limits, and what is counted against them.
@@ -40,6 +43,17 @@ class Capacity:
         query = "SELECT seq FROM sqlite_sequence WHERE name = 'trace'"
         found = self._database.execute(query).fetchone()
         return int(found[0]) if found else 0
+
+    def shrink(self) -> None:
+        """Give back some of the pages of a file that are free, where it is beyond the limit.
+
+        A few stay, as what comes next needs them.
+        """
+        (pages,) = self._database.execute("PRAGMA page_count").fetchone()
+        beyond = pages - self.max_bytes // self._page_bytes - _SPARE_PAGES
+        for _ in range(min(beyond, _PAGES_AT_ONCE)):
+            # Of several pages Python's sqlite3 would give back the first one.
+            self._database.execute("PRAGMA incremental_vacuum(1)")
 
     @property
     def used_bytes(self) -> int:

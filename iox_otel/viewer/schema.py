@@ -144,6 +144,8 @@ def _prepare(database: sqlite3.Connection, path: Path | None) -> None:
             f"(its tables are of version {version}, not {VERSION}); move it away or name another"
         )
     if path is not None:
+        # Before the first page is written, or else the file could never become smaller.
+        database.execute("PRAGMA auto_vacuum = INCREMENTAL")
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")

@@ -132,6 +132,7 @@ class Store:
             added = arrivals.traces
             max_rows = _EVICTED_ROWS + _EVICTED_ROWS_PER_SPAN * spans
             self._eviction.make_room(set(added.values()), max_rows=max_rows)
+            self._capacity.shrink()
         return list(added)
 
     def trace(self, trace_id: bytes) -> list[StoredSpan]:

@@ -111,6 +111,20 @@ def test_the_database_stays_within_its_megabytes(make: Make) -> None:
         assert kept.spans == 20 * kept.traces
 
 
+def test_a_file_becomes_smaller_again(tmp_path: Path, make: Make) -> None:
+    """Not at once: a little each time that spans come."""
+    path = tmp_path / "traces.db"
+    with Store(path) as store:
+        for trace in range(1, 9):
+            spans = [make.span(trace, n, text=f"{n}" * 500) for n in range(1, 501)]
+            store.add([make.batch(spans)])
+    before = path.stat().st_size
+    with Store(path, max_mb=1) as store:
+        for trace in range(100, 140):
+            store.add([make.batch([make.span(trace, 1)])])
+    assert path.stat().st_size < 4 << 20 < before
+
+
 def test_a_trace_larger_than_the_limit_is_cut_off(make: Make) -> None:
     """What does not fit is counted; the next trace drives it out."""
     with Store(max_spans=10) as store:
