@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from enum import IntEnum
 
 from . import _clock
@@ -33,7 +33,6 @@ class SpanStatus(IntEnum):
 
 
 PLAIN_TYPES = frozenset((str, int, float, bool))
-_MILLISECOND = timedelta(milliseconds=1)
 
 
 def meta_value(value: object) -> MetaValue:
@@ -57,8 +56,10 @@ def _convert(value: object) -> MetaValue:
         if element in PLAIN_TYPES and all(type(item) is element for item in items):
             return items
         return str(value)
-    if isinstance(value, timedelta):
-        return f"{value // _MILLISECOND}ms"
+    # If it was never imported this is none of its; importing it costs 2 ms.
+    datetime = sys.modules.get("datetime")
+    if datetime is not None and isinstance(value, datetime.timedelta):
+        return f"{value // datetime.timedelta(milliseconds=1)}ms"
     # A subclass is reduced to the plain type, since its own methods would run later, on the
     # exporting thread. (bool has no subclasses.)
     if isinstance(value, int):

@@ -35,7 +35,7 @@ def test_the_core_loads_the_standard_library_only(package: str) -> None:
 @pytest.mark.parametrize("package", ["iox_otel", "iox_otel.http"])
 def test_the_core_loads_nothing_heavy(package: str) -> None:
     """Modules that cost more than the core itself are left until they are needed."""
-    heavy = {"asyncio", "dataclasses", "inspect", "logging", "random", "traceback"}
+    heavy = {"asyncio", "dataclasses", "datetime", "inspect", "logging", "random", "traceback"}
 
     assert modules_loaded_by(f"import {package}") & heavy == set()
 
