@@ -20,7 +20,7 @@ def sink(how: str) -> Iterator[str]:
         how: `grpc` or `http`.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "versus.sink", how],
+        [sys.executable, "-P", __file__, how],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
