@@ -102,6 +102,10 @@ def _varint(number: int) -> bytes:
 _FEW = 1 << 11
 _VARINTS = [_varint(number) for number in range(_FEW)]
 _INTS = [b"\x18" + varint for varint in _VARINTS]
+_TEXT_HEADS = [
+    b"\x12" + _varint(len(each) + size + 1) + b"\x0a" + each for size, each in enumerate(_VARINTS)
+]
+"""Of an attribute, what comes before a text of that size."""
 
 # SpanFlags: bit 8 says that bit 9 tells whether the (parent or linked) span is of another process.
 _LOCAL_PARENT = b"\x85\x01" + (0x100).to_bytes(4, "little")
@@ -165,16 +169,18 @@ def _event(event: SpanEvent) -> bytes:
 def _attributes(tag: bytes, metadata: dict[str, Any], out: list[bytes]) -> None:
     for key, value in metadata.copy().items():  # the application may still write to it
         encoded_key = _KEYS.get(key) or _cached(_KEYS, 0x0A, key)
+        if type(value) is str:  # as most are: what comes before the text is ready
+            encoded = value.encode("utf-8", "replace")
+            size = len(encoded)
+            if size < _FEW:
+                head = _TEXT_HEADS[size]
+                size += len(encoded_key) + len(head)
+                out += (tag, length(size), encoded_key, head, encoded)
+                continue
         encoded = _any_value(value)
-        size = length(len(encoded))
-        out += (
-            tag,
-            length(len(encoded_key) + 1 + len(size) + len(encoded)),
-            encoded_key,
-            b"\x12",
-            size,
-            encoded,
-        )
+        head = b"\x12" + length(len(encoded))
+        size = len(encoded_key) + len(head) + len(encoded)
+        out += (tag, length(size), encoded_key, head, encoded)
 
 
 def _any_value(value: Any) -> bytes:

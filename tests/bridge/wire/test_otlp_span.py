@@ -52,6 +52,8 @@ METADATA: dict[str, object] = {
     "integers": (0, -1, 2**63 - 1),
     "doubles": (0.5, -0.0),
     "booleans": (True, False),
+    # where lengths become a byte longer, of the text and of what is around it
+    **{f"text of {size}": "x" * size for size in (*range(90, 130), *range(2_040, 2_050), 16_384)},
 }
 
 
