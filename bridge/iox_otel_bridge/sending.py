@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
     from .config import TracingConfig
+    from .exporters.otlp_grpc import OtlpGrpcSender
+    from .exporters.otlp_http import OtlpHttpSender
     from .sender import Sender
 
 
@@ -47,14 +49,20 @@ def _jaeger(config: TracingConfig, resource: Resource) -> Sink:
 
 
 def _otlp(config: TracingConfig, resource: Resource) -> Sink:
-    from .exporters.otlp import OtlpGrpcSender, OtlpHttpSender
-
-    sender_class: type[OtlpGrpcSender | OtlpHttpSender] = (
-        OtlpGrpcSender if config.otlp_protocol == "grpc" else OtlpHttpSender
-    )
+    sender_class = _otlp_sender_class(config.otlp_protocol)
     make_sender = partial(sender_class, resource=resource, endpoint=config.otlp_endpoint)
     first = make_sender()  # what its variables hold shows here, not on the worker
     return Sink(_beginning_with(first, make_sender), f"{first.endpoint} by {config.otlp_protocol}")
+
+
+def _otlp_sender_class(protocol: str) -> type[OtlpGrpcSender | OtlpHttpSender]:
+    if protocol == "grpc":
+        from .exporters.otlp_grpc import OtlpGrpcSender
+
+        return OtlpGrpcSender
+    from .exporters.otlp_http import OtlpHttpSender
+
+    return OtlpHttpSender
 
 
 def _beginning_with(first: Sender, make_sender: Callable[[], Sender]) -> Callable[[], Sender]:

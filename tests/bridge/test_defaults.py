@@ -14,7 +14,8 @@ from iox_otel import Span
 from iox_otel_bridge import BridgeProcessor, TracingConfig
 from iox_otel_bridge.backlog import Backlog
 from iox_otel_bridge.delivery import Delivery
-from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpHttpSender
+from iox_otel_bridge.exporters.otlp_grpc import OtlpGrpcSender
+from iox_otel_bridge.exporters.otlp_http import OtlpHttpSender
 from iox_otel_bridge.notices import Notices
 from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Verdict
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from google.protobuf import json_format
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -114,19 +113,11 @@ def decode_request(body: bytes) -> ExportTraceServiceRequest:
 
 def decode_response(body: bytes) -> PartialSuccess:
     """Return what *body*, an ExportTraceServiceResponse, says. Raises protobuf's DecodeError."""
-    return _partial_success(ExportTraceServiceResponse.FromString(body))
+    return partial_success(ExportTraceServiceResponse.FromString(body))
 
 
-def decode_json_response(body: bytes) -> PartialSuccess:
-    """Return what *body*, an ExportTraceServiceResponse in JSON, says.
-
-    Raises protobuf's ParseError or UnicodeDecodeError.
-    """
-    response = ExportTraceServiceResponse()
-    return _partial_success(json_format.Parse(body, response, ignore_unknown_fields=True))
-
-
-def _partial_success(response: ExportTraceServiceResponse) -> PartialSuccess:
+def partial_success(response: ExportTraceServiceResponse) -> PartialSuccess:
+    """Return what *response* says."""
     partial = response.partial_success
     return PartialSuccess(partial.rejected_spans, partial.error_message)
 

@@ -27,7 +27,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.sdk.resources import Resource
 
-from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpHttpSender, OtlpSender
+from iox_otel_bridge.exporters.otlp import OtlpSender
+from iox_otel_bridge.exporters.otlp_grpc import OtlpGrpcSender
+from iox_otel_bridge.exporters.otlp_http import OtlpHttpSender
 
 LONG_S = 20.0
 

@@ -16,7 +16,9 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from iox_otel import Span
-from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpHttpSender, OtlpSender
+from iox_otel_bridge.exporters.otlp import OtlpSender
+from iox_otel_bridge.exporters.otlp_grpc import OtlpGrpcSender
+from iox_otel_bridge.exporters.otlp_http import OtlpHttpSender
 from iox_otel_bridge.processor import BridgeProcessor
 from iox_otel_bridge.sender import Batch, Outcome, Verdict
 

@@ -19,13 +19,10 @@ import pytest
 from opentelemetry.sdk.resources import Resource
 
 from iox_otel import Span
-from iox_otel_bridge.exporters.otlp import OtlpHttpSender, OtlpSender
-from iox_otel_bridge.exporters.otlp_official import (
-    GrpcExporter,
-    HttpExporter,
-    grpc_exporter,
-    http_exporter,
-)
+from iox_otel_bridge.exporters.otlp import OtlpSender
+from iox_otel_bridge.exporters.otlp_grpc_official import GrpcExporter, grpc_exporter
+from iox_otel_bridge.exporters.otlp_http import OtlpHttpSender
+from iox_otel_bridge.exporters.otlp_http_official import HttpExporter, http_exporter
 from iox_otel_bridge.sender import Outcome, Verdict
 
 LONG_S = 20.0
@@ -277,11 +274,13 @@ def test_tls_with_a_certificate_nobody_trusts(tls_receiver: Any) -> None:
 SCRIPT = """
 import os, sys, time
 from iox_otel import Span
-from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpHttpSender
 from opentelemetry.sdk.resources import Resource
 
 protocol, endpoint = sys.argv[1:]
-cls = OtlpGrpcSender if protocol == "grpc" else OtlpHttpSender
+if protocol == "grpc":
+    from iox_otel_bridge.exporters.otlp_grpc import OtlpGrpcSender as cls
+else:
+    from iox_otel_bridge.exporters.otlp_http import OtlpHttpSender as cls
 make = lambda: cls(endpoint=endpoint, resource=Resource({}))
 
 def send(sender, name):

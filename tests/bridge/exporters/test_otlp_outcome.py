@@ -16,8 +16,11 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.sdk.resources import Resource
 
 from iox_otel import Span
-from iox_otel_bridge.exporters.otlp import OtlpGrpcSender, OtlpHttpSender, OtlpSender
-from iox_otel_bridge.exporters.otlp_outcome import grpc_failure, grpc_success, http_failure
+from iox_otel_bridge.exporters.otlp import OtlpSender
+from iox_otel_bridge.exporters.otlp_grpc import OtlpGrpcSender
+from iox_otel_bridge.exporters.otlp_grpc_outcome import grpc_failure, grpc_success
+from iox_otel_bridge.exporters.otlp_http import OtlpHttpSender
+from iox_otel_bridge.exporters.otlp_http_outcome import http_failure
 from iox_otel_bridge.sender import Batch, Outcome, Verdict
 
 LONG_S = 20.0

@@ -21,11 +21,11 @@ from iox_otel_bridge.wire.otlp import (
     PartialSuccess,
     Request,
     RequestEncoder,
-    decode_json_response,
     decode_request,
     decode_response,
     split_request,
 )
+from iox_otel_bridge.wire.otlp_json_response import decode_json_response
 
 LARGE = 1 << 30
 RESOURCE = Resource({"service.name": "checkout", "n": 1, "list": ["a", "b"]}, "https://schema/1")
