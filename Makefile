@@ -7,7 +7,7 @@ BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 VERSUS := @PYTHONPATH=benchmarks $(BENCH_VENV)/bin/python -m versus
 
-.PHONY: help install demo test browser peers test-peers bench bench-quick bench-collector bench-viewer lint format docs screenshots lock clean
+.PHONY: help install demo test browser peers test-peers bench bench-quick bench-report bench-collector bench-viewer lint format docs screenshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -50,6 +50,9 @@ bench: $(BENCH_STAMP) ## Measure iox-otel and its peers side by side, in an envi
 bench-quick: $(BENCH_STAMP) ## Measure the most important of it, in less than a minute
 	$(VERSUS) quick
 
+
+bench-report: $(BENCH_STAMP) ## Write into docs/benchmarks.md what make bench measured last
+	$(VERSUS) report
 
 bench-collector: peers ## Measure what an agent and a gateway take on this machine (docs/collector.md)
 	@PYTHONPATH=tests/peers $(BIN)/python benchmarks/collector.py

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
+from urllib.request import Request, urlopen
 
 from .sink import sink
 
@@ -30,8 +31,15 @@ def _conductor(**settings: str) -> Iterator[int]:
     assert process.stderr is not None
     while "listening on" not in (line := process.stderr.readline()):
         assert process.poll() is None, line
+    url = line.split("listening on ")[1].split(";")[0].strip("/")
     try:
-        yield int(line.split("listening on ")[1].split(";")[0].rpartition(":")[2].strip("/"))
+        create = Request(
+            f"{url}/api/v3/configure/database",
+            data=b'{"db": "bench"}',
+            headers={"Content-Type": "application/json"},
+        )
+        urlopen(create).close()
+        yield int(url.rpartition(":")[2])
     finally:
         process.kill()
         process.communicate()

@@ -39,18 +39,20 @@ class Figures(NamedTuple):
 
 
 class Results:
-    """The files of a run, in *folder*."""
+    """The files of the last run, in *folder*."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.times = folder / "times.json"
         self._others = folder / "others.json"
+        self._growth = folder / "growth.json"
 
     def begin(self) -> None:
         """Forget what an earlier run measured."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.times.unlink(missing_ok=True)
         self._others.write_text("{}")
+        self._growth.write_text("{}")
 
     def add(self, row: str, whom: str, value: float) -> None:
         """Note what is no time."""
@@ -58,8 +60,19 @@ class Results:
         others.setdefault(row, {}).setdefault(whom, []).append(value)
         self._others.write_text(json.dumps(others, indent=1))
 
+    def add_growth(self, what: str, costs: dict[str, float]) -> None:
+        """Note how the cost of one grows."""
+        growth = self.growth()
+        growth[what] = costs
+        self._growth.write_text(json.dumps(growth, indent=1))
+
+    def growth(self) -> dict[str, dict[str, float]]:
+        """Return what was noted of it: costs by size."""
+        found: dict[str, dict[str, float]] = json.loads(self._growth.read_text())
+        return found
+
     def figures(self) -> Figures:
-        """Return all that was measured."""
+        """Return all else that was measured."""
         found = json.loads(self._others.read_text())
         if self.times.exists():
             for bench in pyperf.BenchmarkSuite.load(str(self.times)):

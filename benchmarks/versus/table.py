@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from .growth import GROWTH
 from .results import Figures
 from .rows import OURS, ROWS, Row, Target
 
@@ -15,6 +16,16 @@ def lines(figures: Figures) -> Iterator[str]:
     for key, row in ROWS.items():
         if key in figures.of:
             yield f"| {' | '.join(_cells(figures, key, row))} |"
+
+
+def growth_lines(growth: dict[str, dict[str, float]]) -> Iterator[str]:
+    """Give the table of how costs grow."""
+    yield "| what | µs, by how many | dearest ÷ cheapest |"
+    yield "|---|---|---|"
+    for what, costs in growth.items():
+        figures = ", ".join(f"{int(size):,}: {cost:.3g}" for size, cost in costs.items())
+        ratio = max(costs.values()) / min(costs.values())
+        yield f"| {GROWTH[what].title} | {figures} | {ratio:.2f} |"
 
 
 def unmet(figures: Figures) -> list[str]:
