@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -262,6 +261,8 @@ class Tracing:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        import asyncio  # what runs this has it; others need not wait the 20 ms that it takes
+
         await asyncio.to_thread(self.shutdown)
 
 

@@ -292,7 +292,7 @@ def test_queue_size_is_the_one_set(agent: socket.socket) -> None:
 OWN = {
     "none": set[str](),
     "jaeger": {"thrift"},
-    "otlp": {"grpc", "google.protobuf"},
+    "otlp": {"grpc", "google.protobuf", "asyncio"},
     "otlp by http/protobuf": {
         "requests",
         "urllib3",
