@@ -201,14 +201,12 @@ ROWS = {
         "starting",
         _all("otlp", "otel"),
         unit="ms",
-        targets=(Target(SDK, least=1.0),),
     ),
     "setup-jaeger": Row(
         "imported and set up for Jaeger",
         "starting",
         _all("jaeger", "otel"),
         unit="ms",
-        targets=(Target(SDK, least=1.0),),
     ),
     "conductor": Row(
         "`iox-otel run` until it serves",

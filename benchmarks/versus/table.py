@@ -45,6 +45,9 @@ def _cells(figures: Figures, key: str, row: Row) -> Iterator[str]:
         _peer(figures, key, peer) for peer in peers if figures.median(key, peer) is not None
     )
     yield ", ".join(_target(target, row) for target in row.targets)
+    if not row.targets:
+        yield ""
+        return
     yield "yes" if all(figures.is_met(key, target) for target in row.targets) else "**no**"
 
 

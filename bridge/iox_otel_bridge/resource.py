@@ -63,16 +63,17 @@ def make_resource(
         tags: beat *attributes* and *server_id*.
         server_id: becomes `service.instance.id`.
     """
-    from importlib.metadata import version
-
     from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.version import __version__ as sdk_version
+
+    from .span import SCOPE
 
     merged: dict[str, str] = {
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
-        "telemetry.sdk.version": version("opentelemetry-sdk"),
+        "telemetry.sdk.version": sdk_version,
         "telemetry.distro.name": "iox-otel",
-        "telemetry.distro.version": version("iox-otel"),
+        "telemetry.distro.version": SCOPE.version or "0",
         "service.name": UNKNOWN_SERVICE,
     }
     merged |= attributes

@@ -100,10 +100,11 @@ def _varint(number: int) -> bytes:
 
 
 _FEW = 1 << 11
-_VARINTS = [_varint(number) for number in range(_FEW)]
+_VARINTS = [bytes((number,)) for number in range(128)]
+_VARINTS += [bytes((number & 127 | 128, number >> 7)) for number in range(128, _FEW)]
 _INTS = [b"\x18" + varint for varint in _VARINTS]
 _TEXT_HEADS = [
-    b"\x12" + _varint(len(each) + size + 1) + b"\x0a" + each for size, each in enumerate(_VARINTS)
+    b"\x12%b\x0a%b" % (length(1 + len(each) + size), each) for size, each in enumerate(_VARINTS)
 ]
 """Of an attribute, what comes before a text of that size."""
 
