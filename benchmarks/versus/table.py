@@ -20,6 +20,8 @@ def lines(figures: Figures) -> Iterator[str]:
 
 def growth_lines(growth: dict[str, dict[str, float]]) -> Iterator[str]:
     """Give the table of how costs grow."""
+    if not growth:
+        return
     yield "| what | µs, by how many | dearest ÷ cheapest |"
     yield "|---|---|---|"
     for what, costs in growth.items():
