@@ -88,6 +88,17 @@ def _agent() -> tuple[socket.socket, str, int]:
     return agent, *agent.getsockname()
 
 
+def _sending(batch: Callable[[], object], agent: socket.socket) -> Measure:
+    """Return what measures *batch*, which sends to *agent*, and keeps that open."""
+    measure = _batches(batch)
+
+    def measure_open(loops: int) -> float:
+        assert agent.fileno() >= 0  # else nobody is there
+        return measure(loops)
+
+    return measure_open
+
+
 def jaeger_ours() -> Measure:
     """Measure our Jaeger exporter, its datagrams included."""
     from opentelemetry.sdk.resources import Resource
@@ -102,13 +113,7 @@ def jaeger_ours() -> Measure:
         for each in sender.encode(spans):
             sender.send(each, 1.0)
 
-    measure = _batches(batch)
-
-    def measure_open(loops: int) -> float:
-        assert agent.fileno() >= 0  # else nobody is there
-        return measure(loops)
-
-    return measure_open
+    return _sending(batch, agent)
 
 
 def jaeger_otel() -> Measure:
@@ -116,10 +121,4 @@ def jaeger_otel() -> Measure:
     agent, host, port = _agent()
     exporter = peers.jaeger_exporter(host, port)
     spans = otel_spans()
-    measure = _batches(lambda: exporter.export(spans))
-
-    def measure_open(loops: int) -> float:
-        assert agent.fileno() >= 0
-        return measure(loops)
-
-    return measure_open
+    return _sending(lambda: exporter.export(spans), agent)

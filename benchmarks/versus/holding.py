@@ -85,6 +85,10 @@ def memory_otel() -> float:
     provider = TracerProvider()
     processor = BatchSpanProcessor(blocking_exporter(), max_queue_size=100_000)
     provider.add_span_processor(processor)
+    return _bytes_each(_otel(provider))
+
+
+def _otel(provider: Any) -> Callable[[int], None]:
     tracer = provider.get_tracer("bench")
 
     def record(count: int) -> None:
@@ -94,7 +98,7 @@ def memory_otel() -> float:
                 span.set_attribute("rows", number)
                 span.set_attribute("took", number / 3)
 
-    return _bytes_each(record)
+    return record
 
 
 def _by(threads: int, record: Callable[[int], object]) -> float:
@@ -131,16 +135,7 @@ def threads_ours() -> float:
 def threads_otel() -> float:
     """Measure the same of the SDK."""
     provider = peers.otel_provider()
-    tracer = provider.get_tracer("bench")
-
-    def record(count: int) -> None:
-        for number in range(count):
-            with tracer.start_as_current_span("child") as span:
-                span.set_attribute("table", "metrics")
-                span.set_attribute("rows", number)
-                span.set_attribute("took", number / 3)
-
-    return _times_dearer(record, provider.force_flush)(5)
+    return _times_dearer(_otel(provider), provider.force_flush)(5)
 
 
 def blocks_ours() -> float:

@@ -199,7 +199,7 @@ class Exchange:
             self._span.set_metadata("http.response.status_code", status)
         if verdict is not classify.OK:
             self._take(verdict)
-        elif type(headers) is list or isinstance(headers, list | tuple):
+        elif isinstance(headers, (list, tuple)):
             self._judge_grpc(headers)  # an iterator is the server's to consume
 
     def _judge_grpc(self, headers: Any) -> None:

@@ -71,10 +71,7 @@ def of_tag(service: str, key: str, text: str) -> int:
 
 def signature_of(tags: Iterable[tuple[str, str]]) -> int:
     """Return the bits that a span with these tags has, whatever its service."""
-    signature = 0
-    for key, text in tags:
-        signature |= signatures.bits_of(_of_tag(key, text))
-    return signature
+    return _signature_of(_of_tag(*tag) for tag in tags)
 
 
 class Terms(NamedTuple):
@@ -204,8 +201,16 @@ class BatchTerms:
 
 
 def _of_tags(service: str, tags: Iterable[Tag]) -> Terms:
-    made = {(tag.key, tag.text) for tag in tags}
-    return Terms(tuple(of_tag(service, *tag) for tag in made), signature_of(made))
+    made = {_of_tag(tag.key, tag.text) for tag in tags}
+    service_term = of_service(service)
+    return Terms(tuple(service_term ^ tag for tag in made), _signature_of(made))
+
+
+def _signature_of(tags: Iterable[int]) -> int:
+    signature = 0
+    for tag in tags:
+        signature |= signatures.bits_of(tag)
+    return signature
 
 
 def _of_tag(key: str, text: str) -> int:
