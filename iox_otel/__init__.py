@@ -12,6 +12,7 @@ from ._collector import (
 )
 from ._context import SpanContext
 from ._current import current
+from ._limits import SpanCut, SpanLimits, set_span_limits, span_limits
 from ._recorder import SpanRecorder
 from ._span import Span
 from ._values import MetaValue, SpanEvent, SpanKind, SpanStatus
@@ -23,10 +24,14 @@ __all__ = [
     "RingBufferTraceCollector",
     "Span",
     "SpanContext",
+    "SpanCut",
     "SpanEvent",
     "SpanKind",
+    "SpanLimits",
     "SpanRecorder",
     "SpanStatus",
     "TraceCollector",
     "current",
+    "set_span_limits",
+    "span_limits",
 ]

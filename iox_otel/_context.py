@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 # A context opens spans and a span carries its context: the two modules need each other, and each
 # reads the other's names at call time only.
-from . import _clock, _recorder, _span
+from . import _clock, _limits, _recorder, _span
 from ._values import SpanKind, SpanStatus, text_of
 
 if TYPE_CHECKING:
@@ -137,8 +137,11 @@ class SpanContext:
         """The (trace id, span id) pairs that this span follows from."""
         return tuple(self._links) if self._links else ()
 
-    def add_link(self, trace_id: int, span_id: int) -> None:
+    def add_link(self, trace_id: int, span_id: int) -> bool:
         """Note that this span follows from the span *span_id* of the trace *trace_id*.
+
+        Returns:
+            Whether there was room, see `SpanLimits`.
 
         Raises:
             ValueError: an id is zero or out of range.
@@ -147,7 +150,10 @@ class SpanContext:
         _check_id("linked span_id", span_id, MAX_SPAN_ID)
         if self._links is None:
             self._links = []
+        if len(self._links) >= _limits.MAX_LINKS:
+            return False
         self._links.append((trace_id, span_id))
+        return True
 
     def child(self, name: str) -> Span:
         """Return a new span under this one; it has no start yet and nobody exports it for you.
@@ -203,6 +209,7 @@ class SpanContext:
         span.status_message = None
         span.metadata = {}
         span._events = None
+        span._cut = None
         span.end_ns = None
         recorder = _new(_recorder.SpanRecorder)
         recorder.span = span

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from . import _clock
+from . import _clock, _limits
 from ._current import current
-from ._values import PLAIN_TYPES, SpanEvent, SpanStatus, meta_value, text_of
+from ._values import SHORT_TYPES, SpanEvent, SpanStatus, text_of
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -105,9 +105,20 @@ class SpanRecorder:
         """Keep *value* under *key*, replacing what was there. Takes any type, see `MetaValue`."""
         span = self.span
         if span is not None:
+            # As `Span.set_metadata`, written out: most is set here.
             if type(key) is not str:
                 key = text_of(key)
-            span.metadata[key] = value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[assignment]
+            if (
+                len(value) > _limits.MAX_CHARS
+                if type(value) is str
+                else type(value) not in SHORT_TYPES
+            ):
+                value = span._fitted(value)
+            metadata = span.metadata
+            if len(metadata) < _limits.MAX_METADATA or key in metadata:
+                metadata[key] = value  # type: ignore[assignment]
+            else:
+                span._lose(_limits.METADATA)
 
     def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
         """Add *event*, or a new one with that message at this moment, with *metadata* added."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import _clock, _context, _report
+from . import _clock, _context, _limits, _report
+from ._limits import EVENTS, LINKS, METADATA, VALUES, SpanCut
 from ._values import (
-    PLAIN_TYPES,
+    SHORT_TYPES,
     MetaValue,
     SpanEvent,
     SpanKind,
     SpanStatus,
-    meta_value,
-    metadata_of,
+    event_metadata_of,
+    fitted,
     text_of,
 )
 
@@ -30,6 +31,9 @@ class Span:
     A span is plain data. `SpanRecorder` times and exports one as the work runs; code that learns
     of work only afterwards fills in `start_ns` and `end_ns` itself and calls `export`.
 
+    It holds so much and no more, see `SpanLimits`: what is beyond that is left out, and counted in
+    `cut`. (What is put into `metadata` directly is not looked at.)
+
     Args:
         name: what the work is; few distinct names, details go into metadata. What is no text, here
             and in messages, becomes its `str()`.
@@ -40,6 +44,7 @@ class Span:
     """
 
     __slots__ = (
+        "_cut",
         "_events",
         "ctx",
         "end_ns",
@@ -68,6 +73,7 @@ class Span:
         self.status_message: str | None = None
         self.metadata: dict[str, MetaValue] = {}
         self._events: list[SpanEvent] | None = None
+        self._cut: list[int] | None = None
 
     @classmethod
     def root(cls, name: str, collector: TraceCollector | None) -> Span:
@@ -79,6 +85,11 @@ class Span:
         """What happened so far, in the order it was recorded."""
         return tuple(self._events) if self._events else ()
 
+    @property
+    def cut(self) -> SpanCut | None:
+        """What it lost to the limits; None for most."""
+        return SpanCut(*self._cut) if self._cut else None
+
     def child(self, name: str) -> Span:
         """Return a new span under this one, without a start; the caller exports it."""
         return self.ctx.child(name)
@@ -86,7 +97,8 @@ class Span:
     def link(self, other: SpanContext) -> None:
         """Note that this span follows from *other*; never raises, an invalid one is left out."""
         try:
-            self.ctx.add_link(other.trace_id, other.span_id)
+            if not self.ctx.add_link(other.trace_id, other.span_id):
+                self._lose(LINKS)
         except (AttributeError, ValueError):
             _report.report("a link to an invalid span context was left out")
 
@@ -94,7 +106,13 @@ class Span:
         """Keep *value* under *key*, replacing what was there. Takes any type, see `MetaValue`."""
         if type(key) is not str:
             key = text_of(key)
-        self.metadata[key] = value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[assignment]
+        if len(value) > _limits.MAX_CHARS if type(value) is str else type(value) not in SHORT_TYPES:
+            value = self._fitted(value)
+        metadata = self.metadata
+        if len(metadata) < _limits.MAX_METADATA or key in metadata:
+            metadata[key] = value  # type: ignore[assignment]
+        else:
+            self._lose(METADATA)
 
     def event(self, event: SpanEvent | str, /, **metadata: object) -> None:
         """Add *event*, or a new one with that message at this moment, with *metadata* added."""
@@ -102,8 +120,10 @@ class Span:
 
     def _add_event(self, event: SpanEvent | str, metadata: dict[str, object] | None) -> None:
         made: SpanEvent
+        if metadata and len(metadata) > _limits.MAX_EVENT_METADATA:
+            self._lose(METADATA, len(metadata) - _limits.MAX_EVENT_METADATA)
         if type(event) is str:
-            self._add_text(event, _clock.wall_ns(), metadata_of(metadata) if metadata else {})
+            self._add_text(event, _clock.wall_ns(), self._event_metadata(metadata))
             return
         if not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
             made = SpanEvent(event, metadata)  # type: ignore[arg-type]
@@ -111,9 +131,16 @@ class Span:
             made = event  # type: ignore[assignment]
             if metadata:  # the caller may use it again
                 made = SpanEvent(made.msg, made.metadata | metadata, time_ns=made.time_ns)
-        if self._events is None:
-            self._events = []
-        self._events.append(made)
+        self._keep(made)
+
+    def _event_metadata(self, metadata: dict[str, object] | None) -> dict[str, MetaValue]:
+        return event_metadata_of(metadata, self._fitted) if metadata else {}
+
+    def _fitted(self, value: object) -> MetaValue:
+        fit, shortened = fitted(value)
+        if shortened:
+            self._lose(VALUES, shortened)
+        return fit
 
     def _add_text(self, msg: str, time_ns: int, metadata: dict[str, MetaValue]) -> None:
         """Add a new event with *metadata* as they are. Written out: most events are made so."""
@@ -121,9 +148,23 @@ class Span:
         made.time_ns = time_ns
         made.msg = msg
         made.metadata = metadata
-        if self._events is None:
-            self._events = []
-        self._events.append(made)
+        self._keep(made)
+
+    def _keep(self, event: SpanEvent) -> None:
+        events = self._events
+        if events is None:
+            self._events = [event]
+        elif len(events) < _limits.MAX_EVENTS:
+            events.append(event)
+        else:
+            events[-1] = event
+            self._lose(EVENTS)
+
+    def _lose(self, what: int, count: int = 1) -> None:
+        """Count what is left out, as one of the fields of `SpanCut`."""
+        if self._cut is None:
+            self._cut = [0] * len(SpanCut._fields)
+        self._cut[what] += count
 
     def set_status(self, status: SpanStatus, message: str | None = None) -> None:
         """Set the status and its message. The first status that is set stays, as in IOx."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from _operator import ne  # noqa: PLC2701  `operator` costs more to import
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
+from itertools import islice
 
-from . import _clock
+from . import _clock, _limits
 
 MetaValue = (
     str | float | int | bool | Sequence[str] | Sequence[float] | Sequence[int] | Sequence[bool]
@@ -32,7 +34,9 @@ class SpanStatus(IntEnum):
     ERR = 2
 
 
-PLAIN_TYPES = frozenset((str, int, float, bool))
+_PLAIN_TYPES = frozenset((str, int, float, bool))
+SHORT_TYPES = _PLAIN_TYPES - {str}
+"""Those that may be kept as they are, whatever the value."""
 
 
 def meta_value(value: object) -> MetaValue:
@@ -41,7 +45,7 @@ def meta_value(value: object) -> MetaValue:
     A list or tuple of one plain type is copied, a `timedelta` becomes `"{n}ms"` as in IOx, and
     anything else its `str()`; a value whose `str()` raises becomes `"<TypeName: unprintable>"`.
     """
-    if type(value) in PLAIN_TYPES:
+    if type(value) in _PLAIN_TYPES:
         return value  # type: ignore[return-value]
     try:
         return _convert(value)
@@ -49,11 +53,30 @@ def meta_value(value: object) -> MetaValue:
         return f"<{type(value).__name__}: unprintable>"
 
 
+def fitted(value: object) -> tuple[MetaValue, int]:
+    """Return *value* as `meta_value` does, with texts no longer than `SpanLimits` has them.
+
+    Returns:
+        The value, and how many texts were shortened: one, or several in a sequence.
+    """
+    value = meta_value(value)
+    if type(value) is str:
+        return (_shortened(value), 1) if len(value) > _limits.MAX_CHARS else (value, 0)
+    if type(value) is tuple and value and type(value[0]) is str:
+        items = tuple(map(_shortened, value))
+        return items, sum(map(ne, items, value))
+    return value, 0
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _limits.MAX_CHARS else text[: _limits.MAX_CHARS - 1] + "…"
+
+
 def _convert(value: object) -> MetaValue:
     if isinstance(value, list | tuple):
         items = tuple(value)
         element = type(items[0]) if items else str
-        if element in PLAIN_TYPES and all(type(item) is element for item in items):
+        if element in _PLAIN_TYPES and all(type(item) is element for item in items):
             return items
         return str(value)
     # If it was never imported this is none of its; importing it costs 2 ms.
@@ -85,14 +108,36 @@ def text_of(value: object) -> str:
         return f"<{kind.__name__}: unprintable>"
 
 
-def metadata_of(values: Mapping[str, object]) -> dict[str, MetaValue]:
-    """Return a copy of *values* with every value in the form that metadata keeps."""
+def _fit(value: object) -> MetaValue:
+    return fitted(value)[0]
+
+
+def metadata_of(
+    values: Mapping[str, object], fit: Callable[[object], MetaValue] = _fit
+) -> dict[str, MetaValue]:
+    """Return a copy of *values* with every value in the form that metadata keeps.
+
+    Args:
+        fit: what makes that of values that are not so already.
+    """
+    max_chars = _limits.MAX_CHARS
     return {
         key if type(key) is str else text_of(key): (
-            value if type(value) in PLAIN_TYPES else meta_value(value)  # type: ignore[misc]
+            value  # type: ignore[misc]
+            if type(value) in SHORT_TYPES or (type(value) is str and len(value) <= max_chars)
+            else fit(value)
         )
         for key, value in values.items()
     }
+
+
+def event_metadata_of(
+    values: Mapping[str, object], fit: Callable[[object], MetaValue] = _fit
+) -> dict[str, MetaValue]:
+    """As `metadata_of`, for an event: the first of *values*, as many as one may have."""
+    if len(values) > _limits.MAX_EVENT_METADATA:
+        values = dict(islice(values.items(), _limits.MAX_EVENT_METADATA))
+    return metadata_of(values, fit)
 
 
 class SpanEvent:
@@ -111,11 +156,13 @@ class SpanEvent:
     ) -> None:
         self.time_ns = _clock.wall_ns() if time_ns is None else time_ns
         self.msg = msg if type(msg) is str else text_of(msg)
-        self.metadata: dict[str, MetaValue] = metadata_of(metadata) if metadata else {}
+        self.metadata: dict[str, MetaValue] = event_metadata_of(metadata) if metadata else {}
 
     def set_metadata(self, key: str, value: object) -> None:
         """Keep *value* under *key*; any type is taken, see `MetaValue`."""
-        self.metadata[text_of(key)] = meta_value(value)
+        key = text_of(key)
+        if len(self.metadata) < _limits.MAX_EVENT_METADATA or key in self.metadata:
+            self.metadata[key] = _fit(value)
 
     def __repr__(self) -> str:
         return f"SpanEvent({self.msg!r}, {self.metadata!r}, time_ns={self.time_ns})"

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from iox_otel import SpanLimits
+
+from .limits import span_limits_of
 from .resource import attributes_of
 from .setting_types import (
     checked,
@@ -42,6 +45,7 @@ class TracingConfig(Settings):
     Args:
         server_id: 1…2³²−1, becomes `service.instance.id`.
         resource_attributes: further attributes of the Resource, below all the settings.
+        span_limits: how much one native span may hold, in the whole process.
 
     Raises:
         ConfigError: a value is not one that its setting can have.
@@ -49,6 +53,7 @@ class TracingConfig(Settings):
 
     server_id: int | None = None
     resource_attributes: Mapping[str, str] = field(default_factory=dict)
+    span_limits: SpanLimits = SpanLimits()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -96,7 +101,12 @@ class TracingConfig(Settings):
         attributes = attributes_of(environ)
         if default_service_name is not None:
             attributes.setdefault("service.name", default_service_name)
-        return cls(server_id=server_id, resource_attributes=attributes, **values)
+        return cls(
+            server_id=server_id,
+            resource_attributes=attributes,
+            span_limits=span_limits_of(environ),
+            **values,
+        )
 
     def build(self) -> Tracing:
         """Return the running pipelines: a queue and a worker for each exporter.

@@ -34,6 +34,7 @@ from iox_otel.http.headers import (
 )
 
 from .remote import RemoteSpan, is_debug, native_context
+from .trust import Trust
 
 HEADER_ERROR_KEY = create_key("iox-otel-header-error")
 """Under this a Context holds the `HeaderError` of a header that could not be read."""
@@ -214,14 +215,20 @@ class PropagatorHeaderParser:
         header_names: every name that *propagator* reads, in lower case. If not given: those of one
             of ours, else None, so that every request is parsed. (`propagator.fields` says what it
             writes, which may be less than what it reads.)
+        trust: whose headers count, and how often; everybody's if None.
     """
 
     header_names: frozenset[bytes] | None
 
     def __init__(
-        self, propagator: TextMapPropagator, *, header_names: Iterable[bytes] | None = None
+        self,
+        propagator: TextMapPropagator,
+        *,
+        header_names: Iterable[bytes] | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self.propagator = propagator
+        self.trust = trust
         self._parser: TraceHeaderParser | None = None
         if header_names is not None:
             self.header_names = frozenset(name.lower() for name in header_names)
@@ -241,8 +248,21 @@ class PropagatorHeaderParser:
         Raises:
             HeaderError: one of our propagators found a malformed header, or another one raised.
         """
-        if self._parser is not None:
-            return self._parser.parse(headers, peer=peer)
+        parser, trust = self._parser, self.trust
+        try:
+            found = self._propagated(headers) if parser is None else parser.parse(headers)
+        except HeaderError as error:
+            if trust is not None and error.debug_id is not None:
+                judged = trust.judge(Extracted(None, error.debug_id), peer)
+                error.debug_id = None if judged is None else judged.debug_id
+            raise
+        if found is not None and trust is not None:
+            context, debug_id = found
+            if debug_id is not None or (context is not None and context.sampled):
+                return trust.judge(found, peer)
+        return found
+
+    def _propagated(self, headers: Iterable[tuple[bytes, bytes]]) -> Extracted | None:
         names = self.header_names
         if names is None:
             pairs = list(headers)

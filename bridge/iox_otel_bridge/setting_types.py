@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Network, IPv6Network
 
 T = TypeVar("T")
 
+ALWAYS, NEVER = "always", "never"
 EXPORTERS = ("none", "jaeger", "otlp", "console")
 
 # RFC 9110, section 5.6.2: what a header name may consist of.
@@ -164,6 +168,28 @@ def otel_endpoint(value: object) -> str:
     if not _is_endpoint(url):
         raise ValueError("expected a URL such as http://localhost:4317")
     return url
+
+
+def trusted(value: object) -> str:
+    """Return "always", "never", or a list of networks and addresses, "10.0.0.0/8,::1"."""
+    who = _text(value).lower()
+    if who != ALWAYS:
+        try:
+            networks_of(who)
+        except ValueError as exc:
+            raise ValueError(f"expected always, never, or networks ({exc})") from None
+    return who
+
+
+def networks_of(who: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the networks of "10.0.0.0/8,::1"; none for "never".
+
+    Raises:
+        ValueError: something in it is no address and no network.
+    """
+    from ipaddress import ip_network  # most programs do not need it
+
+    return () if who == NEVER else tuple(ip_network(each.strip()) for each in who.split(","))
 
 
 def seconds(value: object) -> float:

@@ -152,6 +152,20 @@ class Settings:
         "How to speak to it: grpc or http/protobuf.",
         "OTEL_EXPORTER_OTLP_PROTOCOL, else grpc",
     )
+    trust_headers: str = _row(
+        "TRACES_TRUST_HEADERS",
+        "--traces-trust-headers",
+        kinds.trusted,
+        "always",
+        "Whose headers may have a request traced: always, never, or networks: 10.0.0.0/8,::1.",
+    )
+    max_debug_per_second: int = _row(
+        "TRACES_MAX_DEBUG_PER_SECOND",
+        "--traces-max-debug-per-second",
+        kinds.whole_number(0, (1 << 31) - 1),
+        100,
+        "How many traces a second the debug header or flag may force; 0 for any number.",
+    )
     console_format: str = _row(
         "TRACES_EXPORTER_CONSOLE_FORMAT",
         "--traces-exporter-console-format",

@@ -133,6 +133,21 @@ class BridgedSpan(ReadableSpan):
             for event in self._native.events
         )
 
+    @property
+    def dropped_attributes(self) -> int:
+        """How many were left out, its events' included, see `iox_otel.SpanLimits`."""
+        return 0 if (cut := self._native.cut) is None else cut.metadata
+
+    @property
+    def dropped_events(self) -> int:
+        """How many were left out."""
+        return 0 if (cut := self._native.cut) is None else cut.events
+
+    @property
+    def dropped_links(self) -> int:
+        """How many were left out."""
+        return 0 if (cut := self._native.cut) is None else cut.links
+
     @cached_property
     def _links(self) -> tuple[Link, ...]:  # type: ignore[override]
         # Whose spans they are is not known; as a parent, a linked span is usually somebody else's.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from iox_otel import FanOutTraceCollector
+from iox_otel import FanOutTraceCollector, set_span_limits
 
 from . import endings
 from .processor import BridgeProcessor, Destination
@@ -17,6 +17,7 @@ from .resource import make_resource
 from .sender import Stats
 from .sending import sink
 from .setting_types import ConfigError
+from .trust import Trust
 from .waiter import Waiter
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Tracing:
             header_name=config.jaeger_trace_context_header_name,
             debug_name=config.jaeger_debug_name,
         )
-        self.header_parser = PropagatorHeaderParser(self.propagator)
+        trust = Trust(config.trust_headers, config.max_debug_per_second)
+        self.header_parser = PropagatorHeaderParser(self.propagator, trust=trust)
         self._resource = make_resource(
             config.resource_attributes,
             service_name=config.service_name,
@@ -74,6 +76,7 @@ class Tracing:
             BridgeProcessor, max_queue_size=config.queue_size, max_queue_bytes=config.queue_bytes
         )
         self._destinations: dict[str, str] = {}
+        set_span_limits(config.span_limits)
         self._excluded: list[str] = []
         self._processors = {name: self._processor(name, config) for name in config.exporters}
         self.collector = _collector(tuple(self._processors.values()))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from iox_otel import SpanLimits, set_span_limits, span_limits
 from iox_otel_bridge import ConfigError, TracingConfig
 from iox_otel_bridge.resource import make_resource
 from iox_otel_bridge.settings import SETTINGS
@@ -24,6 +25,8 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     "jaeger_max_packet_bytes": ("2000", 2000, "3000", 3000),
     "otlp_endpoint": ("http://a", "http://a", "http://b", "http://b"),
     "otlp_protocol": ("grpc", "grpc", "http/protobuf", "http/protobuf"),
+    "trust_headers": ("never", "never", "10.0.0.0/8", "10.0.0.0/8"),
+    "max_debug_per_second": ("3", 3, "4", 4),
     "console_format": ("tree", "tree", "json", "json"),
     "queue_size": ("7", 7, "8", 8),
     "queue_bytes": ("9", 9, "10", 10),
@@ -295,3 +298,39 @@ def test_what_turns_tracing_off_is_told(caplog: pytest.LogCaptureFixture) -> Non
         )
 
     assert caplog.messages == ["OTEL_SDK_DISABLED=true turns console off"]
+
+
+def test_limits_of_spans_are_opentelemetrys_variables() -> None:
+    environ = {
+        "OTEL_ATTRIBUTE_COUNT_LIMIT": "10",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "11",
+        "OTEL_SPAN_EVENT_COUNT_LIMIT": " 12 ",
+        "OTEL_SPAN_LINK_COUNT_LIMIT": "0",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "14",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "",
+    }
+    config = TracingConfig.from_env(environ=environ)
+    assert config.span_limits == SpanLimits(11, 12, 0, event_metadata=10, value_chars=14)
+    assert TracingConfig.from_env(environ={}).span_limits == SpanLimits()
+    before = span_limits()
+    try:
+        with config.build():
+            assert span_limits() == config.span_limits
+    finally:
+        set_span_limits(before)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "0"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "1.5"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "9" * 30),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0"),
+    ],
+)
+def test_bad_limit_of_spans(variable: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"Invalid value '{value}' for {variable}"):
+        TracingConfig.from_env(environ={variable: value})

@@ -36,6 +36,8 @@ TABLE = {
     "TRACES_EXPORTER_OTLP_ENDPOINT": ("--traces-exporter-otlp-endpoint", None),
     "TRACES_EXPORTER_OTLP_PROTOCOL": ("--traces-exporter-otlp-protocol", "grpc"),
     "TRACES_EXPORTER_CONSOLE_FORMAT": ("--traces-exporter-console-format", "auto"),
+    "TRACES_TRUST_HEADERS": ("--traces-trust-headers", "always"),
+    "TRACES_MAX_DEBUG_PER_SECOND": ("--traces-max-debug-per-second", 100),
     "TRACES_QUEUE_SIZE": ("--traces-queue-size", 100_000),
     "TRACES_QUEUE_BYTES": ("--traces-queue-bytes", 128 * 1024 * 1024),
 }
@@ -84,6 +86,9 @@ BAD = [
     ("otlp_endpoint", "http://a b", "a URL such as http://localhost:4317"),
     ("otlp_protocol", "http/json", "one of grpc, http/protobuf"),
     ("console_format", "xml", "one of auto, tree, json"),
+    ("trust_headers", "some", "always, never, or networks ('some'"),
+    ("trust_headers", "10.0.0.1/8", "always, never, or networks (10.0.0.1/8 has host bits set)"),
+    ("max_debug_per_second", "-1", "a whole number from 0 to 2147483647"),
     ("queue_size", "0", "a whole number of at least 1"),
     ("queue_size", "many", "a whole number of at least 1"),
     ("queue_bytes", "1e9", "a whole number of at least 1"),

@@ -18,10 +18,11 @@ from iox_otel_bridge.plain import text_of
 
 from .errors import DecodeError
 from .jaeger_batch import Batch, ClientStats, decode_batch
-from .jaeger_shorten import MARK, shorten_process, shorten_span
+from .jaeger_shorten import shorten_process, shorten_span
 from .jaeger_span import native_span, readable_span
 from .jaeger_tags import mend_span, mend_tags, tags_of
 from .jaeger_types import PROCESS, SPAN, Process
+from .shorten import MARK
 
 __all__ = [
     "MARK",

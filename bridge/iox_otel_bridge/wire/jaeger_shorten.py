@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .jaeger_types import LOG, PROCESS, SPAN, SPAN_REF, STRING, TAG, StructType, Tag
-
-MARK = "iox.truncated"
-"""The tag that says what was cut, for instance "events dropped: 812, values shortened: 3"."""
+from .shorten import ELLIPSIS, MARK, level_of
 
 _EVENTS = "events dropped"
 _VALUES = "values shortened"
@@ -15,8 +13,6 @@ _REFERENCES = "references dropped"
 _TAGS = "tags dropped"
 
 _MARK_GROWTH_BYTES = 64  # what one more loss adds, at most: the tag itself and a count
-_SHORTEST_VALUE_BYTES = 32
-_ELLIPSIS = "…"
 # What a viewer colours, filters and counts by: these tags go last.
 _LAST_TAGS = frozenset(("error", "ok", "otel.status_code", "span.kind"))
 
@@ -105,11 +101,11 @@ class _Cut:
         for log in getattr(self._struct, "logs", None) or ():
             texts += [(field, "vStr") for field in log.fields]
         values = [(getattr(*text) or "").encode() for text in texts]
-        level = _level([len(value) for value in values], excess)
+        level = level_of([len(value) for value in values], excess)
         for (holder, attribute), value in zip(texts, values, strict=True):
             if len(value) > level:
-                kept = value[: level - len(_ELLIPSIS.encode())].decode(errors="ignore")
-                setattr(holder, attribute, kept + _ELLIPSIS)
+                kept = value[: level - len(ELLIPSIS.encode())].decode(errors="ignore")
+                setattr(holder, attribute, kept + ELLIPSIS)
                 self._losses[_VALUES] += 1
 
     def _lose_last_event(self, _excess: int) -> None:
@@ -141,16 +137,3 @@ class _Cut:
             lost.add(at)
         self._tags = [tag for at, tag in enumerate(self._tags) if at not in lost]
         self._losses[_TAGS] += len(lost)
-
-
-def _level(lengths: list[int], excess: int) -> int:
-    """Return the length to which longer ones must be cut for all to lose *excess* together."""
-    longest_first = sorted(lengths, reverse=True)
-    total = 0
-    for count, length in enumerate(longest_first, 1):
-        total += length
-        level = (total - excess) // count
-        following = longest_first[count] if count < len(longest_first) else 0
-        if level >= following:
-            return max(level, _SHORTEST_VALUE_BYTES)
-    return _SHORTEST_VALUE_BYTES

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind as OtelSpanKind
 from opentelemetry.trace import StatusCode
 
-from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
+from iox_otel import Span, SpanCut, SpanEvent, SpanKind, SpanStatus
 from iox_otel_bridge.plain import MAX_TIME_NS, text_of, time_of, times_of
 
 from .jaeger_tags import tags_of
@@ -47,6 +47,7 @@ def native_span(span: Span) -> SpanStruct:
       wins.
     - An event is a log: first a field `event` with its message, then its metadata, sorted by key;
       metadata named `event` follows as a second such field, which the Collector prefers.
+    - What the span lost to its limits is counted in OpenTelemetry's `otel.dropped_…_count`.
     - The status's message is one more log at the span's end, unless an event says it already: as
       its message, or as `exception.message`.
     """
@@ -59,6 +60,8 @@ def native_span(span: Span) -> SpanStruct:
         metadata.setdefault("error", True)
     if (kind := _KINDS.get(span.kind)) is not None:
         metadata.setdefault("span.kind", kind)
+    if (cut := span.cut) is not None:
+        metadata |= _cut_tags(cut)
     start_ns, end_ns = _times(span.start_ns, span.end_ns)
     events = span.events
     logs = [_log(event.time_ns, event.msg, event.metadata) for event in events]
@@ -112,6 +115,11 @@ def readable_span(span: ReadableSpan) -> SpanStruct:
         tags_of(_otel_attributes(span)) or None,
         [_otel_log(event) for event in span.events] or None,
     )
+
+
+def _cut_tags(cut: SpanCut) -> dict[str, int]:
+    counts = {"attributes": cut.metadata, "events": cut.events, "links": cut.links}
+    return {f"otel.dropped_{what}_count": count for what, count in counts.items() if count}
 
 
 def _times(start_ns: Any, end_ns: Any) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from iox_otel import Span
 from iox_otel_bridge.sender import AnySpan
 from iox_otel_bridge.span import SCOPE
 
+from .otlp_shorten import shorten_span
 from .otlp_span import encode_span, field, length, text_field, valid_utf8
 
 _MAX_LENGTH_BYTES = 5
@@ -68,7 +69,8 @@ class RequestEncoder:
     def encode(self, spans: Sequence[AnySpan], max_bytes: int) -> Iterator[Request]:
         """Yield requests of *max_bytes* bytes at most, each of *spans* in exactly one of them.
 
-        Only a request of one single span may be larger. A span that cannot be encoded, whatever is
+        Only a request of a single span of another library may be larger; a native one is cut down,
+        see `shorten_span`. A span that cannot be encoded, whatever is
         wrong with it, costs the others nothing. Other threads may write to the spans meanwhile.
         """
         native: list[Span] = []
@@ -90,6 +92,12 @@ class RequestEncoder:
             except Exception as error:
                 yield _unencodable(error)
                 continue
+            if len(message) > room:
+                shorter = shorten_span(message, room)
+                if shorter is None:
+                    yield Request(b"", 1, "a span cannot be made small enough")
+                    continue
+                message = shorter
             prefix = length(len(message))
             cost = 1 + len(prefix) + len(message)
             if parts and size + cost > room:

@@ -14,6 +14,7 @@ from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
 from iox_otel_bridge.plain import items_of, text_of, time_of, times_of, value_of
 
 _MASK = (1 << 64) - 1
+_MAX_COUNT = (1 << 32) - 1
 _pack_double = struct.Struct("<d").pack
 _pack_times = struct.Struct("<BQBQ").pack
 _pack_time = struct.Struct("<BQ").pack
@@ -48,9 +49,14 @@ def encode_span(span: Span) -> bytes:
     )
     if span.metadata:
         _attributes(b"\x4a", span.metadata, out)
+    cut = span.cut
+    if cut:
+        _count(0x50, cut.metadata, out)
     for event in span.events:
         message = _event(event)
         out += (b"\x5a", length(len(message)), message)
+    if cut:
+        _count(0x60, cut.events, out)
     for linked_trace_id, linked_span_id in ctx.links:
         out += (
             b"\x6a\x21\x0a\x10",
@@ -59,6 +65,8 @@ def encode_span(span: Span) -> bytes:
             linked_span_id.to_bytes(8, "big"),
             _LINK_FLAGS,
         )
+    if cut:
+        _count(0x70, cut.links, out)
     out += (_status(span), _REMOTE_PARENT if parent and ctx.parent_is_remote else _LOCAL_PARENT)
     return b"".join(out)
 
@@ -137,6 +145,11 @@ def _cached(cache: dict[object, bytes], tag: int, text: object) -> bytes:
             cache.clear()
         cache[text] = encoded
     return encoded
+
+
+def _count(tag: int, count: int, out: list[bytes]) -> None:
+    if count:
+        out += (_VARINTS[tag], _varint(min(count, _MAX_COUNT)))
 
 
 def _times(start_ns: Any, end_ns: Any) -> bytes:

@@ -320,6 +320,7 @@ def test_byte_count_is_what_a_batch_costs(make_sender: Callable[..., JaegerSende
     assert encoded + 4 * 500 <= batch.byte_count <= encoded + 4 * 500 + 500
 
 
+@pytest.mark.usefixtures("wide_limits")
 def test_a_span_too_large_is_cut_down_and_marked(
     agent: Agent, make_sender: Callable[..., JaegerSender]
 ) -> None:

@@ -215,6 +215,7 @@ def relay(receiver: Any) -> Iterator[tuple[str, list[int]]]:
     thread.join(LONG_S)
 
 
+@pytest.mark.usefixtures("wide_limits")
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_compression(
     receiver: Any,

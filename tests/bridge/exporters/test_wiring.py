@@ -225,6 +225,27 @@ def test_console_format() -> None:
     assert json.loads(line)["name"] == "work"
 
 
+def is_sampled(tracing: Tracing, *headers: tuple[bytes, bytes], peer: str) -> bool:
+    found = tracing.header_parser.parse(headers, peer=peer)
+    return found is not None and found.context is not None and found.context.sampled
+
+
+def test_trust_headers() -> None:
+    """The flags of a client in that network count, and of no other."""
+    header = (b"uber-trace-id", b"1:2:0:1")
+    with build(exporter="none", trust_headers="10.0.0.0/8") as tracing:
+        assert is_sampled(tracing, header, peer="10.0.0.1")
+        assert not is_sampled(tracing, header, peer="192.0.2.1")
+
+
+def test_max_debug_per_second() -> None:
+    """Of many at once, so many are traced."""
+    header = (b"uber-trace-id", b"1:2:0:3")
+    with build(exporter="none", max_debug_per_second="2") as tracing:
+        sampled = [is_sampled(tracing, header, peer="") for _ in range(20)]
+    assert 2 <= sum(sampled) <= 4  # the second may have ended meanwhile
+
+
 def test_queue_size(dead_endpoint: str) -> None:
     """Of ten spans three wait, and the others are counted as dropped."""
     with build(exporter="otlp", otlp_endpoint=dead_endpoint, queue_size="3") as tracing:

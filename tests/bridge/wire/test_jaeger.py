@@ -967,6 +967,7 @@ def test_a_span_that_fits_is_left_alone() -> None:
     assert jaeger.shorten_span(encoded, len(encoded)) == encoded
 
 
+@pytest.mark.usefixtures("wide_limits")
 def test_the_oldest_events_go_first() -> None:
     """The newest, which tell how it ended, stay, as many as fit; values are whole."""
     span = make_span()
@@ -1015,6 +1016,7 @@ def test_a_long_name_is_cut_too() -> None:
     assert mark_of(got) == "values shortened: 1"
 
 
+@pytest.mark.usefixtures("wide_limits")
 def test_then_references_and_the_largest_tags_go() -> None:
     """What has no long values: the last references, then tags by size, and the status stays."""
     linked = make_span(links=[(MAX_TRACE_ID, number + 1) for number in range(1_000)])

@@ -86,6 +86,7 @@ def attributes_of(pairs: Iterable[KeyValue]) -> list[tuple[str, object]]:
     return [(pair.key, plain(pair.value)) for pair in pairs]
 
 
+@pytest.mark.usefixtures("wide_limits")
 def test_metadata_arrives_as_recorded() -> None:
     """Every type of metadata with its edge values arrives with its type, in order."""
     span = span_of()
