@@ -12,7 +12,7 @@ from ._collector import (
 )
 from ._context import SpanContext
 from ._current import current
-from ._limits import SpanCut, SpanLimits, set_span_limits, span_limits
+from ._limits import SpanCut, SpanLimits, set_span_limits, span_limits, spans_cut
 from ._recorder import SpanRecorder
 from ._span import Span
 from ._values import MetaValue, SpanEvent, SpanKind, SpanStatus
@@ -34,4 +34,5 @@ __all__ = [
     "current",
     "set_span_limits",
     "span_limits",
+    "spans_cut",
 ]

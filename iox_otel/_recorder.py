@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from . import _clock, _limits
 from ._current import current
+from ._report import report
+from ._span import LOST
 from ._values import SHORT_TYPES, SpanEvent, SpanStatus, text_of
 
 if TYPE_CHECKING:
@@ -99,7 +101,13 @@ class SpanRecorder:
                 span.start_ns = end_ns
         except TypeError:  # it may even have put there what is no number
             pass
-        span.export()
+        # As `Span.export`, written out: most spans end here.
+        collector = span.ctx.collector
+        if collector is not None:
+            try:
+                collector.export(span)
+            except Exception:
+                report(LOST)
 
     def set_metadata(self, key: str, value: object) -> None:
         """Keep *value* under *key*, replacing what was there. Takes any type, see `MetaValue`."""

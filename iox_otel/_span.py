@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ._collector import TraceCollector
     from ._context import SpanContext
 
+LOST = "a trace collector raised, its span is lost"
+_CUT = "a span got more than it may hold, the rest is left out and counted"
 _UNKNOWN, _OK, _ERR = SpanStatus
 _new = object.__new__
 
@@ -123,7 +125,8 @@ class Span:
         if metadata and len(metadata) > _limits.MAX_EVENT_METADATA:
             self._lose(METADATA, len(metadata) - _limits.MAX_EVENT_METADATA)
         if type(event) is str:
-            self._add_text(event, _clock.wall_ns(), self._event_metadata(metadata))
+            details = event_metadata_of(metadata, self._fitted) if metadata else {}
+            self._add_text(event, _clock.wall_ns(), details)
             return
         if not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
             made = SpanEvent(event, metadata)  # type: ignore[arg-type]
@@ -132,9 +135,6 @@ class Span:
             if metadata:  # the caller may use it again
                 made = SpanEvent(made.msg, made.metadata | metadata, time_ns=made.time_ns)
         self._keep(made)
-
-    def _event_metadata(self, metadata: dict[str, object] | None) -> dict[str, MetaValue]:
-        return event_metadata_of(metadata, self._fitted) if metadata else {}
 
     def _fitted(self, value: object) -> MetaValue:
         fit, shortened = fitted(value)
@@ -148,7 +148,12 @@ class Span:
         made.time_ns = time_ns
         made.msg = msg
         made.metadata = metadata
-        self._keep(made)
+        if (events := self._events) is None:
+            self._events = [made]
+        elif len(events) < _limits.MAX_EVENTS:
+            events.append(made)
+        else:
+            self._keep(made)
 
     def _keep(self, event: SpanEvent) -> None:
         events = self._events
@@ -164,6 +169,8 @@ class Span:
         """Count what is left out, as one of the fields of `SpanCut`."""
         if self._cut is None:
             self._cut = [0] * len(SpanCut._fields)
+            _limits.count_cut()
+            _report.report(_CUT, repr(text_of(self.name)[:80]))
         self._cut[what] += count
 
     def set_status(self, status: SpanStatus, message: str | None = None) -> None:
@@ -193,7 +200,7 @@ class Span:
             try:
                 collector.export(self)
             except Exception:
-                _report.report("a trace collector raised, its span is lost")
+                _report.report(LOST)
 
     def __repr__(self) -> str:
         return f"Span({self.name!r}, {self.ctx!r}, status={self.status.name})"

@@ -16,6 +16,7 @@ from iox_otel import (
     SpanRecorder,
     set_span_limits,
     span_limits,
+    spans_cut,
 )
 
 
@@ -94,6 +95,16 @@ def test_links_are_bounded_too() -> None:
         span.link(other)
     assert span.ctx.links == tuple((each.trace_id, each.span_id) for each in others[:2])
     assert span.cut == SpanCut(links=2)
+
+
+def test_it_is_known_how_many_spans_lost_something(caplog: pytest.LogCaptureFixture) -> None:
+    before = spans_cut()
+    for _ in range(3):
+        span = new_span()
+        for key in "abcdef":
+            span.set_metadata(key, 1)
+    assert spans_cut() == before + 3
+    assert len(caplog.records) <= 1  # of its kind in a while
 
 
 def test_a_span_that_lost_something_is_exported_as_any_other() -> None:

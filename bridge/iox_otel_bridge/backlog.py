@@ -78,8 +78,6 @@ class Backlog:
         """A span that makes the inbox this long needs attention: there may be no room for it."""
         self.wake_at = 1
         """The inbox length that the worker wants to be woken at."""
-        self.cut = 0
-        """How many spans had lost something to the limits of a span."""
         self._span_bytes = 512.0  # of an encoded span, as last seen; a guess until then
         self._books = Books([], 0, 0, 0, 0, 0, 0)
         self._refused_full = Tally()
@@ -301,7 +299,7 @@ class Backlog:
         excess = max(0, queued - self.max_spans)  # appended, and just about to be refused
         full, queued, shut = full + excess, queued - excess + books.held, shut + books.shut
         recorded = books.delivered + full + books.failed + shut + queued
-        return Stats(recorded, books.delivered, full, books.failed, shut, queued, self.cut)
+        return Stats(recorded, books.delivered, full, books.failed, shut, queued)
 
     def _moment(self) -> tuple[Books, int]:
         """Return the books, and how many spans wait, as they are at one and the same moment."""

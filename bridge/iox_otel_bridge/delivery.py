@@ -15,8 +15,6 @@ from opentelemetry.context import (
     set_value,
 )
 
-from iox_otel import Span
-
 from .backlog import Backlog
 from .notices import Notices
 from .sender import AnySpan, Batch, Outcome, Sender, Stats, Verdict
@@ -128,7 +126,6 @@ class Delivery:
             alone = [self._encode([span]) or () for span in spans] if len(spans) > 1 else []
             batches = [batch for of_span in alone for batch in of_span]
         encoded = sum(batch.span_count for batch in batches)
-        self._backlog.cut += sum(1 for span in spans if isinstance(span, Span) and span.cut)
         self._backlog.put(batches, failed=len(spans) - encoded)
 
     def _encode(self, spans: Sequence[AnySpan]) -> list[Batch] | None:

@@ -64,9 +64,6 @@ class Stats(NamedTuple):
     dropped_export_failed: int
     dropped_shut_down: int
     queued: int
-    cut: int = 0
-    """How many of them came without some of their metadata, events or links, or without the ends of
-    long texts, because of the limits of a span."""
 
 
 class Pipeline(Protocol):

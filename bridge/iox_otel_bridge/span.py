@@ -69,11 +69,12 @@ class BridgedSpan(ReadableSpan):
 
     # Under their private names, since that is what ReadableSpan's own properties and `to_json`
     # read; its __init__, which would set them all, is not called.
+    _instrumentation_scope = SCOPE
+    _instrumentation_info = None
+
     def __init__(self, native: Span, resource: Resource) -> None:
         self._native = native
         self._resource = resource
-        self._instrumentation_scope = SCOPE
-        self._instrumentation_info = None
 
     @cached_property
     def _name(self) -> str:  # type: ignore[override]

@@ -27,6 +27,7 @@ _KEY = "iox_otel"
 It is there as soon as a layer has seen the request, so that one inside it passes through."""
 
 _MAX_METHOD_CHARS = 64
+_MAX_PATH_CHARS = 8192
 _NOT_EXTRACTED = "error extracting trace context from request"
 _SHUTDOWN = frozenset(("lifespan.shutdown.complete", "lifespan.shutdown.failed"))
 
@@ -179,14 +180,16 @@ class TraceLayer:
 
     def _describe(self, span: Span, scope: Scope, debug_id: str | None) -> None:
         span.kind = SpanKind.SERVER
-        span.set_metadata("http.request.method", scope["method"][:_MAX_METHOD_CHARS])
-        path = scope["path"]
+        path = scope["path"][:_MAX_PATH_CHARS]
         if not path.isascii():  # bytes that are no UTF-8 may have come as lone surrogates
             path = path.encode(errors="replace").decode()
-        span.set_metadata("url.path", path)
-        span.set_metadata("url.scheme", scope.get("scheme", "http"))
+        # Straight into the dict: it is empty, and these are short texts.
+        metadata = span.metadata
+        metadata["http.request.method"] = scope["method"][:_MAX_METHOD_CHARS]
+        metadata["url.path"] = path
+        metadata["url.scheme"] = scope.get("scheme", "http")
         if debug_id is not None:
-            span.set_metadata("jaeger-debug-id", debug_id)
+            metadata["jaeger-debug-id"] = debug_id
 
     def _is_excluded(self, scope: Scope) -> bool:
         if not self._excluded and not self._excluded_prefixes:

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
 from iox_otel import Span, SpanContext, SpanRecorder, TraceCollector
-from iox_otel_bridge import BridgedSpan, BridgeProcessor, Stats, TracingConfig
+from iox_otel_bridge import BridgedSpan, BridgeProcessor, Stats
 from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Verdict
 
 
@@ -556,16 +556,3 @@ def test_the_current_context_is_left_alone() -> None:
     processor = BridgeProcessor(Counting)
     processor.shutdown(timeout_s=5)
     assert otel_context.get_current() == before
-
-
-def test_spans_that_lost_something_to_their_limits_are_counted() -> None:
-    exporter = InMemorySpanExporter()
-    with TracingConfig(exporter="none").build() as tracing:
-        tracing.add_exporter("memory", exporter, destination="memory")
-        for count in (1, 200):
-            with SpanRecorder(Span.root("a", tracing.collector)) as recorder:
-                for number in range(count):
-                    recorder.event(f"event {number}")
-        assert tracing.force_flush()
-        assert tracing.stats()["memory"].cut == 1
-        assert [span.dropped_events for span in exporter.get_finished_spans()] == [0, 72]
