@@ -7,7 +7,7 @@ BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
 VERSUS := @PYTHONPATH=benchmarks $(BENCH_VENV)/bin/python -m versus
 
-.PHONY: help install demo test browser peers test-peers bench bench-quick bench-report bench-collector bench-viewer lint format docs screenshots lock clean
+.PHONY: help install demo test browser peers test-peers test-faults soak faults-report bench bench-quick bench-report bench-collector bench-viewer lint format docs screenshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -37,6 +37,15 @@ peers: $(STAMP) ## Build a Collector and a Jaeger, fetch a Zipkin, once, into PE
 
 test-peers: peers ## Test against them; says what is missing where Go, Java or Maven is, by "Error 3"
 	$(BIN)/python -m pytest tests/peers -m peers --timeout 600
+
+test-faults: $(STAMP) ## Test endings, broken receivers, overload and odd hosts with real processes (5 minutes)
+	$(BIN)/python -m pytest tests/faults -m faults --timeout 300
+
+soak: $(STAMP) ## The same at full size: 100 runs of each ending, 10 minutes of load (an hour)
+	FAULTS=soak $(BIN)/python -m pytest tests/faults -m faults --timeout 3600
+
+faults-report: $(STAMP) ## Write into docs/reliability.md what make soak found last
+	@PYTHONPATH=tests/peers:tests/kit $(BIN)/python -m faultkit.report
 
 $(BENCH_STAMP): requirements/bench.txt pyproject.toml
 	$(PYTHON) -m venv $(BENCH_VENV)

@@ -69,7 +69,7 @@ class BridgeProcessor(SpanProcessor):
         max_batch_size: int = 512,
         schedule_delay_s: float = 0.2,
         resource: Resource | None = None,
-        exit_quiet_s: float = 0.8,
+        exit_quiet_s: float = 0.7,
         exit_timeout_s: float = 5.0,
         name: str | None = None,
     ) -> None:

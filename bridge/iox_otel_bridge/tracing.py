@@ -142,7 +142,7 @@ class Tracing:
         """Deliver all that was recorded, and stop; what is recorded from now on is dropped.
 
         Args:
-            timeout_s: how long to try at most. None: as at the process's end, which is until 0.8 s
+            timeout_s: how long to try at most. None: as at the process's end, which is until 0.7 s
                 have passed without an accepted batch, and for 5 s at most.
 
         Returns:

@@ -77,7 +77,7 @@ def test_an_exit_waits_for_800_ms_without_progress_and_5_s_in_all() -> None:
         assert isinstance(tracing.collector, BridgeProcessor)
         ending = tracing.collector.ending
 
-    assert (ending.exit_quiet_s, ending.exit_timeout_s) == (0.8, 5.0)
+    assert (ending.exit_quiet_s, ending.exit_timeout_s) == (0.7, 5.0)
 
 
 def test_a_span_waits_for_200_ms() -> None:

@@ -1,0 +1,1 @@
+"""What the tests of faults need: receivers that fail, programs that end, and the books of both."""
