@@ -63,6 +63,11 @@ class _Reading:
         """Every header name that `extract` reads, lower case."""
         return self._parser.header_names
 
+    @property
+    def trace_states_dropped(self) -> int:
+        """How many `tracestate` were malformed or beyond W3C's limits, and so left out."""
+        return self._parser.trace_states_dropped
+
     def _extract(
         self, carrier: CarrierT, context: Context, getter: Getter[CarrierT]
     ) -> tuple[Context, bool]:

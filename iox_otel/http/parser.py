@@ -13,6 +13,10 @@ Get = Callable[[str], Sequence[str] | None]
 """Returns all values of the header with that lower-case name, in order; None or none at all if it
 is not there."""
 
+MAX_HEADER_CHARS = 1024
+"""A trace context that is longer is malformed; the longest that says something has 200. (A
+`tracestate` and a debug header have limits of their own.)"""
+
 FORMATS = ("jaeger", "b3multi", "tracecontext", "b3")
 """The formats there are, named as OTEL_PROPAGATORS names them, in the order they are tried."""
 
@@ -68,6 +72,8 @@ class TraceHeaderParser:
     """
 
     header_names: frozenset[bytes] | None
+    trace_states_dropped: int
+    """How many `tracestate` were malformed or beyond W3C's limits, and so left out."""
 
     def __init__(
         self,
@@ -78,6 +84,7 @@ class TraceHeaderParser:
     ) -> None:
         self.header_name = _check_name(header_name)
         self.debug_name = _check_name(debug_name)
+        self.trace_states_dropped = 0
         self._debug_key = debug_name.lower()
         chosen = [self._format(name) for name in formats]
         self._readers = [(keys[0], reader) for keys, reader in chosen]
@@ -95,7 +102,7 @@ class TraceHeaderParser:
         formats: dict[str, tuple[tuple[str, ...], _Reader]] = {
             "jaeger": ((self.header_name.lower(),), self._read_jaeger),
             "b3multi": ((_TRACE_ID, _SPAN_ID, _PARENT_SPAN_ID, _SAMPLED, _FLAGS), _read_b3_multi),
-            "tracecontext": ((wire.TRACEPARENT_HEADER, wire.TRACESTATE_HEADER), _read_w3c),
+            "tracecontext": ((wire.TRACEPARENT_HEADER, wire.TRACESTATE_HEADER), self._read_w3c),
             "b3": ((wire.B3_HEADER,), _read_b3_single),
         }
         if name not in formats:
@@ -146,6 +153,17 @@ class TraceHeaderParser:
         name = self.header_name
         return wire.parse_jaeger_trace_context(_utf8(values[0], name), header=name)
 
+    def _read_w3c(self, values: Sequence[str], get: Get) -> SpanContext:
+        if len(values) > 1:
+            raise wire.HeaderDecodeError(wire.TRACEPARENT_HEADER, "there is more than one")
+        context = wire.parse_traceparent(_utf8(values[0], wire.TRACEPARENT_HEADER))
+        states = get(wire.TRACESTATE_HEADER)
+        if states:
+            context.trace_state = wire.parse_tracestate(states)
+            if context.trace_state is None and any(state.strip(" \t,") for state in states):
+                self.trace_states_dropped += 1
+        return context
+
 
 _Reader = Callable[[Sequence[str], Get], SpanContext | None]
 """Reads one format, given the values of the header that makes it present."""
@@ -167,16 +185,6 @@ def _read_b3_multi(values: Sequence[str], get: Get) -> SpanContext:
     )
 
 
-def _read_w3c(values: Sequence[str], get: Get) -> SpanContext:
-    if len(values) > 1:
-        raise wire.HeaderDecodeError(wire.TRACEPARENT_HEADER, "there is more than one")
-    context = wire.parse_traceparent(_utf8(values[0], wire.TRACEPARENT_HEADER))
-    states = get(wire.TRACESTATE_HEADER)
-    if states:
-        context.trace_state = wire.parse_tracestate(states)
-    return context
-
-
 def _read_b3_single(values: Sequence[str], get: Get) -> SpanContext | None:
     return wire.parse_b3_single(_utf8(values[0], wire.B3_HEADER))
 
@@ -188,7 +196,9 @@ def _first(get: Get, key: str, name: str) -> str | None:
 
 
 def _utf8(value: str, name: str) -> str:
-    """Return *value* of the header *name* if it came from valid UTF-8."""
+    """Return *value* of the header *name* if it came from valid UTF-8 and is of bearable length."""
+    if len(value) > MAX_HEADER_CHARS:
+        raise wire.HeaderDecodeError(name, f"longer than {MAX_HEADER_CHARS} characters")
     if not value.isascii():
         try:
             value.encode()

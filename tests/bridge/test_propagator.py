@@ -218,6 +218,17 @@ def test_jaeger_takes_the_place_of_the_packaged_one() -> None:
     assert injected(propagator, context) == carrier
 
 
+def test_baggage_from_outside_is_bounded() -> None:
+    """So many entries and bytes as W3C's baggage has, however many headers there are."""
+    many = {f"uberctx-key-{number}": "x" for number in range(10_000)}
+    large = {f"uberctx-key-{number}": "x" * 4_000 for number in range(100)}
+    for carrier in (many, large):
+        carrier["uber-trace-id"] = f"{TRACE}:{SPAN}:0:1"
+        found = baggage.get_all(JaegerPropagator().extract(carrier))
+        assert 0 < len(found) <= 180
+        assert sum(len(key) + len(str(value)) for key, value in found.items()) <= 8_192
+
+
 @pytest.mark.parametrize("propagator", OURS)
 @pytest.mark.parametrize("context", [Context(), trace.set_span_in_context(trace.INVALID_SPAN)])
 def test_no_span_writes_nothing(propagator: TextMapPropagator, context: Context) -> None:

@@ -312,6 +312,30 @@ def test_every_setting_is_a_flag() -> None:
     assert all(f"{row.flag} " in shown and f"[{row.variable};" in shown for row in SETTINGS)
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_secrets_of_the_environment_are_shown_nowhere(
+    cli: Cli, start_server: Callable[..., Any], protocol: str
+) -> None:
+    """Not by the help, not by an error about them, not by a server that cannot deliver."""
+    otlp = {
+        "TRACES_EXPORTER": "otlp",
+        "TRACES_EXPORTER_OTLP_PROTOCOL": protocol,
+        "TRACES_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+    }
+    headers = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic hunter22"}
+    malformed = {"OTEL_EXPORTER_OTLP_HEADERS": "authorization hunter22 \x01=,=hunter22"}
+    shown = cli("run", "--help", **otlp, **headers)
+    refused = cli("run", "--http-bind", "nonsense", **otlp, **malformed)
+    server = start_server("-vv", **otlp, **headers)
+    cli("database", "create", "db", "--host", server.url, "--header", "jaeger-debug-id:why")
+    server.end()
+    said = [shown.stdout, shown.stderr, refused.stdout, refused.stderr, *server.out, *server.err]
+
+    assert shown.returncode == 0
+    assert "were lost" in "".join(server.err)
+    assert "hunter22" not in "".join(said)
+
+
 def test_version() -> None:
     """The version is that of the distribution."""
     assert CliRunner().invoke(main, ["--version"]).output.startswith("iox-otel, version 0.")

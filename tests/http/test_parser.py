@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iox_otel.http import Extracted, HeaderError, HeaderParser, TraceHeaderParser
+from iox_otel import LogTraceCollector
+from iox_otel.http import Extracted, HeaderError, HeaderParser, TraceHeaderParser, TraceLayer
 from iox_otel.http.headers import HeaderEncodingError, MissingHeaderError
 from iox_otel.http.parser import FORMATS
 
@@ -348,3 +353,58 @@ def test_huge_requests_are_dealt_with_at_once() -> None:
     parser.parse([W3C, *[(b"tracestate", b"a=1")] * 100_000])
 
     assert time.monotonic() - started < 5.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("uber-trace-id", "0" * 1020 + "1:2:0:1"),
+        ("x-b3-traceid", "0" * 1024 + "1"),
+        ("traceparent", f"01-{'a' * 32}-{'b' * 16}-01-" + "x" * 1000),
+        ("b3", "1" * 1_000_000),
+    ],
+)
+def test_a_header_of_unbearable_length_is_malformed(name: str, value: str) -> None:
+    with pytest.raises(HeaderError) as caught:
+        TraceHeaderParser().parse([(name.encode(), value.encode())])
+    assert str(caught.value).lower() == (
+        f"error decoding header '{name}': longer than 1024 characters"
+    )
+
+
+def test_trace_states_that_are_left_out_are_counted() -> None:
+    parser = TraceHeaderParser()
+    parent = (b"traceparent", f"00-{'a' * 32}-{'b' * 16}-01".encode())
+    kept = ["a=1", "a=1,b=2", "", " , "]
+    dropped = [",".join(f"k{number}=v" for number in range(33)), "A=1", "a=1,a=2", "x" * 20_000]
+    for state in (*kept, *dropped):
+        extracted = parser.parse([parent, (b"tracestate", state.encode())])
+        assert extracted is not None
+        assert extracted.context is not None
+        assert (extracted.context.trace_state is None) is (state not in kept[:2])
+    assert parser.trace_states_dropped == len(dropped)
+
+
+@pytest.mark.parametrize("name", sorted(TraceHeaderParser().header_names or ()))
+@pytest.mark.parametrize(
+    "value",
+    [b"evil\nFAKE LOG LINE", b"\x1b[2J\x1b]0;title\x07", b"a\r\nb", b"\xff\xfe\n", b"%n%s{x}"],
+)
+def test_no_header_writes_lines_of_its_own_into_a_log(
+    name: bytes, value: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a stranger sends is never quoted in a log, so it can forge no line of it."""
+    from iox_otel import _report
+
+    _report._last_ns.clear()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ConnectionResetError
+
+    layer = TraceLayer(app, collector=LogTraceCollector(), name="request")
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [(name, value)]}
+    with caplog.at_level(logging.DEBUG), contextlib.suppress(ConnectionResetError):
+        asyncio.run(layer(scope, None, None))  # type: ignore[arg-type]
+    for record in caplog.records:
+        message = record.getMessage()
+        assert message.isprintable(), message
