@@ -7,11 +7,8 @@ lets the page load nothing but its own files and run nothing that is written int
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import ipaddress
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,13 +16,13 @@ from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from iox_otel._access import Hosts, Token, digest, is_address
+
 POLICY = (
     "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; "
     "object-src 'none'"
 )
 COOKIE = "iox_otel_viewer"
-HOSTS = ("localhost", "host.docker.internal", "host.containers.internal")
-"""Beside addresses in numbers, names under .localhost and the one that is listened on."""
 
 _HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -45,7 +42,6 @@ _PAGE = (
 """What a browser shows to who is turned away, instead of JSON."""
 _WAY_IN = "open the URL it printed when it started, or add ?token=TOKEN to this one"
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9a-fA-F:.]+)\]|(?P<name>[^:\[\]]+))(?::[0-9]{1,5})?")
 
 
 class Guard:
@@ -74,8 +70,8 @@ class Guard:
         self._app = app
         self._any_sender = any_sender
         self._local_only = local_only
-        self._hosts = None if hosts is None else frozenset((*HOSTS, *map(str.lower, hosts)))
-        self._token = None if token is None else _digest(token)
+        self._hosts = None if hosts is None else Hosts(hosts)
+        self._token = None if token is None else Token(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -100,49 +96,34 @@ class Guard:
             reason = "this viewer answers its own machine only, unless it has a token"
             return _refused(headers, 403, reason)
         is_asked = "origin" in headers or not self._any_sender
-        if is_asked and not self._knows(headers.get("host", "")):
+        if is_asked and self._hosts is not None and not self._hosts.know(headers.get("host", "")):
             reason = "the Host header is not one of this viewer's; see --host"
             return _refused(headers, 403, reason)
         if self._token is None:
             return None
         if brought := _token_in_query(scope):
-            return self._set_cookie(scope, headers, brought)
-        if any(hmac.compare_digest(self._token, each) for each in self._brought(headers)):
+            return _set_cookie(self._token, scope, headers, brought)
+        if self._token.is_in(headers.get("authorization", "")) or _is_in_cookie(
+            self._token, headers.get("cookie", "")
+        ):
             return None
         return _refused(headers, 401, f"this viewer wants its token: {_WAY_IN}")
 
-    def _knows(self, host: str) -> bool:
-        if self._hosts is None:
-            return True
-        match = _HOST.fullmatch(host)
-        if match is None:
-            return False
-        if match["ipv6"]:
-            return True
-        name: str = match["name"].lower().rstrip(".")
-        return name in self._hosts or name.endswith(".localhost") or _is_address(name)
 
-    def _brought(self, headers: Headers) -> Iterator[str]:
-        """Give the digests of what a request brings."""
-        assert self._token is not None
-        scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            yield _digest(bearer.strip().encode("latin-1").decode("utf-8", "replace"))
-        # SimpleCookie would read none of them if another server on this host has set an odd one.
-        cookie = cookie_parser(headers.get("cookie", "")).get(_cookie_of(self._token), "")
-        if cookie.isascii():
-            yield cookie
+def _is_in_cookie(token: Token, cookies: str) -> bool:
+    # SimpleCookie would read none of them if another server on this host has set an odd one.
+    return token.is_digest(cookie_parser(cookies).get(_cookie_of(token), ""))
 
-    def _set_cookie(self, scope: Scope, headers: Headers, brought: str) -> Response:
-        assert self._token is not None
-        if not hmac.compare_digest(self._token, _digest(brought)):
-            return _refused(headers, 401, f"that is not the token of this viewer: {_WAY_IN}")
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        rest = urlencode([(name, value) for name, value in query if name != "token"])
-        path = "/" + quote(scope["path"].lstrip("/"))  # `//host` would lead elsewhere
-        response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
-        response.set_cookie(_cookie_of(self._token), self._token, httponly=True, samesite="lax")
-        return response
+
+def _set_cookie(token: Token, scope: Scope, headers: Headers, brought: str) -> Response:
+    if not token.is_digest(digest(brought)):
+        return _refused(headers, 401, f"that is not the token of this viewer: {_WAY_IN}")
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    rest = urlencode([(name, value) for name, value in query if name != "token"])
+    path = "/" + quote(scope["path"].lstrip("/"))  # `//host` would lead elsewhere
+    response = RedirectResponse(f"{path}?{rest}" if rest else path, 303)
+    response.set_cookie(_cookie_of(token), token.digest, httponly=True, samesite="lax")
+    return response
 
 
 def _is_local(scope: Scope, headers: Headers) -> bool:
@@ -154,7 +135,7 @@ def _is_local(scope: Scope, headers: Headers) -> bool:
     if any(name in headers for name in _OF_PROXIES):
         return False
     host = (scope.get("client") or ("",))[0]
-    return _is_address(host) and ipaddress.ip_address(host).is_loopback
+    return is_address(host) and ipaddress.ip_address(host).is_loopback
 
 
 def _token_in_query(scope: Scope) -> str:
@@ -165,21 +146,9 @@ def _token_in_query(scope: Scope) -> str:
     return given.get("token", "")
 
 
-def _cookie_of(digest: str) -> str:
+def _cookie_of(token: Token) -> str:
     """Return the cookie's name: viewers on other ports of this host have others."""
-    return f"{COOKIE}_{digest[:8]}"
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return f"{COOKIE}_{token.digest[:8]}"
 
 
 def _refused(asked: Headers, status: int, reason: str) -> Response:
