@@ -109,6 +109,8 @@ def _error(response: httpx.Response) -> ApiError:
     lines = [_refused(entry) for entry in entries]
     if lines:
         return PartialWriteError(message, lines)
+    if response.status_code == 401:
+        message += "; say it with --token or IOX_TOKEN"
     kind = TooLargeError if response.status_code == 413 else ApiError
     return kind(message, status=response.status_code)
 

@@ -14,6 +14,7 @@ import click
 from iox_otel import SpanContext
 from iox_otel.http.headers import format_jaeger_trace_context
 
+from .access import check_token
 from .failure import Failure
 from .http_client import NOT_IN_VALUE, check_url
 
@@ -44,6 +45,7 @@ class Options(NamedTuple):
     gen_trace_id: bool
     timeout: str | None
     verbose: int
+    token: str | None = None
 
     def over(self, outer: Options) -> Options:
         """Return these options with those of *outer* where there are none."""
@@ -53,6 +55,7 @@ class Options(NamedTuple):
             gen_trace_id=self.gen_trace_id or outer.gen_trace_id,
             timeout=outer.timeout if self.timeout is None else self.timeout,
             verbose=self.verbose + outer.verbose,
+            token=outer.token if self.token is None else self.token,
         )
 
     def connect(self) -> Connection:
@@ -62,6 +65,7 @@ class Options(NamedTuple):
             Failure: a value is none; the line names it.
         """
         headers = tuple(map(_header, self.header))
+        headers += _authorization(self.token, headers)
         trace_id = None
         if self.gen_trace_id:
             if any(name.lower() == TRACE_HEADER for name, _ in headers):
@@ -94,6 +98,11 @@ _OPTIONS = (
         "--gen-trace-id",
         is_flag=True,
         help="Have the requests traced, and print the trace id (on stderr beside JSON and CSV).",
+    ),
+    click.option(
+        "--token",
+        metavar="TEXT",
+        help="What the server's --token is.  [IOX_TOKEN]",
     ),
     click.option(
         "--timeout",
@@ -136,6 +145,19 @@ def _header(pair: str) -> tuple[str, str]:
             f"Invalid value for --header: the value of {name!r} has control characters", 2
         )
     return name, value
+
+
+def _authorization(
+    token: str | None, headers: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Return the header that brings the token, if there is one and no such header of another."""
+    if any(name.lower() == "authorization" for name, _ in headers):
+        if token:
+            raise Failure("--token and --header authorization exclude each other", 2)
+        return ()
+    source, token = ("--token", token) if token else ("IOX_TOKEN", os.environ.get("IOX_TOKEN"))
+    token = check_token(token or "", source)
+    return (("Authorization", f"Bearer {token}"),) if token else ()
 
 
 def _host(given: str | None) -> str:

@@ -8,21 +8,24 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import click
 
 from iox_otel_bridge.config import TracingConfig, check_server_id
 from iox_otel_bridge.settings import SETTINGS
 
+from .access import check_token, is_open
 from .extras import needed_by
 from .failure import Failure
+from .limits import FLAGS, limit_options, limits_of
 
 if TYPE_CHECKING:
     from iox_otel_bridge import Stats, Tracing
 
 DEFAULT_SERVICE_NAME = "iox-conductor"
 DEFAULT_BIND = "127.0.0.1:8080"
+TOKEN_VARIABLE = "IOX_TOKEN"
 END_S = 1.6
 """So long after the signal to end, spans are no longer tried to deliver: it is over within 2 s."""
 LEAST_FLUSH_S = 0.3
@@ -56,6 +59,12 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Where to listen, port 0 for any that is free.",
 )
 @click.option(
+    "--token",
+    metavar="TEXT",
+    envvar=TOKEN_VARIABLE,
+    help="Ask for it; needed with a --http-bind that others can reach.  [IOX_TOKEN]",
+)
+@click.option(
     "--server-id",
     metavar="NUMBER",
     help="Tells servers of one service apart, 1 to 4294967295.  [INFLUXDB_IOX_ID]",
@@ -63,30 +72,38 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "-v", "--verbose", count=True, help="Log more; -vv in detail, -vvv what libraries do, too."
 )
+@limit_options
 @trace_options
-def run(http_bind: str, server_id: str | None, verbose: int, **flags: str | None) -> None:
+def run(
+    http_bind: str, token: str | None, server_id: str | None, verbose: int, **flags: str | None
+) -> None:
     """Run the server. Its data is in memory only.
 
     Each setting of tracing is also a variable, named in brackets; the flag beats it.
     """
     host, port = _address(http_bind)
+    token = check_token(token or "", "--token") or None
+    others_reach_it = is_open(host, http_bind.strip(), "--http-bind", token)
+    limits = limits_of({name: flags.pop(name) or "" for name in FLAGS})
     config = TracingConfig.from_env(
         default_service_name=DEFAULT_SERVICE_NAME, server_id=_server_id(server_id), flags=flags
     )
-    create_app, serve, configure_logging = _server()
-    configure_logging(verbose)
+    server = _server()
+    server.configure_logging(verbose)
     tracing = config.build()
     end_s = None
     try:
-        asked_s = serve(
-            create_app(
-                collector=tracing.collector,
-                header_parser=tracing.header_parser,
-                per_partition_tracing=per_partition_tracing(),
-            ),
+        app = server.create_app(
+            collector=tracing.collector,
+            header_parser=tracing.header_parser,
+            per_partition_tracing=per_partition_tracing(),
+            limits=limits,
+        )
+        asked_s = server.serve(
+            server.guarded(app, token=token, hosts=(host,)),
             host=host,
             port=port,
-            on_ready=lambda url: _say_ready(url, tracing),
+            on_ready=lambda url: _say_ready(url, tracing, is_open=others_reach_it),
         )
         end_s = asked_s + END_S
     except OSError as exc:
@@ -125,10 +142,15 @@ def stats_line(stats: dict[str, Stats]) -> str:
     return f"Spans: {'; '.join(parts)}"
 
 
-def _say_ready(url: str, tracing: Tracing) -> None:
+def _say_ready(url: str, tracing: Tracing, *, is_open: bool) -> None:
     sinks = [f"{name} ({where})" for name, where in tracing.destinations().items()]
     traces = f"traces go to {' and '.join(sinks)}" if sinks else "traces go nowhere"
     _tell(f"iox-otel listening on {url}; {traces}; data is in memory only")
+    if is_open:
+        _tell(
+            "Warning: other machines can reach this. Who has the token can read and write all "
+            "data; nothing is encrypted."
+        )
 
 
 def _tell(line: str) -> None:
@@ -137,13 +159,22 @@ def _tell(line: str) -> None:
         click.echo(line, err=True)
 
 
-def _server() -> tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]:
+class _Server(NamedTuple):
+    """What the server is made of."""
+
+    create_app: Callable[..., Any]
+    guarded: Callable[..., Any]
+    serve: Callable[..., Any]
+    configure_logging: Callable[..., Any]
+
+
+def _server() -> _Server:
     """Import the server, which takes most of a second."""
     with needed_by("The server", "server"):
-        from iox_otel.conductor.app import create_app
+        from iox_otel.conductor.app import create_app, guarded
         from iox_otel.conductor.logs import configure_logging
         from iox_otel.conductor.server import serve
-    return create_app, serve, configure_logging
+    return _Server(create_app, guarded, serve, configure_logging)
 
 
 def _address(http_bind: str) -> tuple[str, int]:

@@ -16,8 +16,9 @@ import click
 
 from iox_otel.display import escape, format_duration
 
+from .access import check_token
 from .failure import Failure
-from .http_client import NOT_IN_VALUE, check_url, shown_url, telling
+from .http_client import check_url, shown_url, telling
 from .jaeger import JaegerClient, Search, Summary
 from .numbers import whole_number
 
@@ -211,9 +212,7 @@ def _jaeger(url: str | None, token: str | None) -> Jaeger:
         source, url = "IOX_OTEL_VIEWER_URL", os.environ.get("IOX_OTEL_VIEWER_URL", "").strip()
     page, _, query = (url or DEFAULT_URL).partition("#")[0].partition("?")
     token = token or dict(parse_qsl(query)).get("token") or os.environ.get("IOX_OTEL_VIEWER_TOKEN")
-    token = (token or "").strip()
-    if NOT_IN_VALUE.search(token):
-        raise Failure("Invalid value for --token: it has control characters", 2)
+    token = check_token(token or "", "--token")
     return Jaeger(_PAGE.sub("", check_url(page, source, DEFAULT_URL)), token)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
-import socket
 from collections.abc import Callable
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
@@ -15,6 +13,7 @@ from urllib.parse import quote
 
 import click
 
+from .access import is_open as reached_by_others
 from .extras import needed_by
 from .failure import Failure
 from .numbers import whole_number
@@ -94,11 +93,7 @@ def viewer(
     }
     if numbers["--port"] is None:
         raise Failure("Invalid value 'off' for --port: there is no viewer without a page", 2)
-    is_open = not _is_loopback(host)
-    if is_open and not token:
-        raise Failure(
-            f"--host {host} lets other machines in: say with --token what they need to know", 2
-        )
+    is_open = reached_by_others(host, host, "--host", token)
     if db is not None and not db.strip():
         raise Failure(f"Invalid value {db!r} for --db: expected the name of a file", 2)
     limits = {}
@@ -191,12 +186,3 @@ def _port(flag: str, text: str) -> int | None:
         expected = "expected a number up to 65535, 0 for any that is free, or off"
         raise Failure(f"Invalid value {text!r} for {flag}: {expected}", 2)
     return int(text)
-
-
-def _is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches *host*; what cannot be looked up fails later."""
-    try:
-        found = socket.getaddrinfo(host, None)
-    except OSError:
-        return True
-    return all(ipaddress.ip_address(str(each[4][0]).split("%")[0]).is_loopback for each in found)

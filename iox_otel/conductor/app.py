@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from starlette.applications import Starlette
@@ -24,16 +25,19 @@ from .errors import (
     answer_disconnect,
     answer_http_error,
 )
+from .guard import Guard
+from .limits import Limits
 from .query_api import QueryApi
+from .turns import RequestLimit
 from .write_api import WriteApi
 
 NAME = "iox-conductor"
 """What the server calls itself: its service name in traces, too."""
 
-DEFAULT_MAX_REQUEST_BYTES = 10 * 1024 * 1024
-"""The reference's default, too."""
-
 UNTRACED_PATHS = ("/health", "/ping", "/metrics")
+
+OPEN_PATHS = ("/health", "/ping")
+"""What everybody may ask for at any time: who looks after a server has no token of its."""
 
 
 def create_app(
@@ -41,7 +45,7 @@ def create_app(
     collector: TraceCollector | None,
     header_parser: HeaderParser | None = None,
     per_partition_tracing: bool = False,
-    max_request_bytes: int = DEFAULT_MAX_REQUEST_BYTES,
+    limits: Limits = Limits(),  # noqa: B008  # it cannot be changed
 ) -> ASGIApp:
     """Return the server as an ASGI application, with a catalog of its own and no databases yet.
 
@@ -49,16 +53,12 @@ def create_app(
         collector: takes the spans; None traces nothing.
         header_parser: finds the trace context of a request; the native one if not given.
         per_partition_tracing: whether each partition of a query's operator gets a span of its own.
-        max_request_bytes: how long the body of a request may be, as sent and unzipped.
+        limits: what it takes on.
     """
-    catalog = Catalog()
-    writes = WriteApi(catalog, max_request_bytes=max_request_bytes)
-    queries = QueryApi(
-        catalog,
-        max_request_bytes=max_request_bytes,
-        per_partition_tracing=per_partition_tracing,
-    )
-    databases = DatabaseApi(catalog, max_request_bytes=max_request_bytes)
+    catalog = Catalog(max_data_bytes=limits.max_data_bytes)
+    writes = WriteApi(catalog, max_request_bytes=limits.max_request_bytes)
+    queries = QueryApi(catalog, limits=limits, per_partition_tracing=per_partition_tracing)
+    databases = DatabaseApi(catalog, max_request_bytes=limits.max_request_bytes)
     routes = [
         Route("/health", _health),
         Route("/ping", _ping, methods=["GET", "POST"]),
@@ -70,7 +70,10 @@ def create_app(
     ]
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(InternalErrors)],
+        middleware=[
+            Middleware(InternalErrors),
+            Middleware(RequestLimit, limit=limits.max_concurrent_requests, exempt=OPEN_PATHS),
+        ],
         exception_handlers=_EXCEPTION_HANDLERS,
     )
     return TraceLayer(
@@ -80,6 +83,17 @@ def create_app(
         name="IOx http",
         exclude=UNTRACED_PATHS,
     )
+
+
+def guarded(app: ASGIApp, *, token: str | None, hosts: Iterable[str] = ()) -> ASGIApp:
+    """Return *app*, made by `create_app`, for those only who may use it. Strangers leave no trace.
+
+    Args:
+        app: the server.
+        token: what they have to bring; None lets this machine in, by its own names.
+        hosts: further names of this machine.
+    """
+    return Guard(app, token=token, hosts=hosts, exempt=OPEN_PATHS)
 
 
 async def _health(request: Request) -> Response:

@@ -8,13 +8,18 @@ from threading import Lock
 
 import pyarrow as pa
 
+from .capacity import Capacity
 from .columns import TIME, ColumnType, field_type
 from .errors import ApiError
-from .lineprotocol import LineError, Point
+from .limits import Limits
+from .lineprotocol import MAX_BAD_LINES, LineError, Point
 from .recorders import Recorder
 from .table import Table
 
 MAX_NAME_CHARS = 64
+
+_DATABASE_BYTES = 1_000
+"""What an empty one takes in memory."""
 
 _NAME_START = re.compile(r"[A-Za-z0-9]")
 _NAME = re.compile(r"[A-Za-z0-9_-]*")
@@ -36,6 +41,18 @@ class DatabaseNotFoundError(ApiError):
     """There is no database of that name."""
 
     status = 404
+
+
+class TooManyBadLinesError(ApiError):
+    """A write has more bad lines than are worth reporting; nothing was written."""
+
+    status = 400
+
+    def __init__(self, first: LineError) -> None:
+        super().__init__(
+            f"more than {MAX_BAD_LINES} bad lines, nothing was written; "
+            f"the first is line {first.line_number}: {first.error_message}"
+        )
 
 
 def check_database_name(name: str) -> None:
@@ -61,9 +78,14 @@ def check_database_name(name: str) -> None:
 
 
 class Catalog:
-    """The databases, by name. Safe for use from several threads."""
+    """The databases, by name. Safe for use from several threads.
 
-    def __init__(self) -> None:
+    Args:
+        max_data_bytes: what all of them together may take in memory.
+    """
+
+    def __init__(self, *, max_data_bytes: int = Limits().max_data_bytes) -> None:
+        self._capacity = Capacity(max_data_bytes)
         self._databases: dict[str, Database] = {}
         self._lock = Lock()
 
@@ -73,12 +95,14 @@ class Catalog:
         Raises:
             InvalidDatabaseNameError: *name* cannot be a database's.
             DatabaseExistsError: it is one's already.
+            DataFullError: there is no room for another one.
         """
         check_database_name(name)
         with self._lock:
             if name in self._databases:
                 raise DatabaseExistsError("Database already exists")
-            database = self._databases[name] = Database(name)
+            self._capacity.take(_DATABASE_BYTES)
+            database = self._databases[name] = Database(name, self._capacity)
         return database
 
     def get(self, name: str) -> Database:
@@ -107,10 +131,16 @@ def _not_found(name: str) -> str:
 
 
 class Database:
-    """The tables of a database, by name. Safe for use from several threads."""
+    """The tables of a database, by name. Safe for use from several threads.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: of the database.
+        capacity: what its tables take is taken from that.
+    """
+
+    def __init__(self, name: str, capacity: Capacity) -> None:
         self.name = name
+        self._capacity = capacity
         self._tables: dict[str, Table] = {}
         self._lock = Lock()
 
@@ -133,15 +163,38 @@ class Database:
         Returns:
             *refused*, and the points that did not fit the tables' columns. With accept_partial
             false and any of these, nothing was written at all.
+
+        Raises:
+            DataFullError: there might be no room for all of it; nothing was written.
+            TooManyBadLinesError: likewise nothing.
         """
         with self._lock:
             admission = _Admission(self._tables)
             errors = [*refused]
-            errors += [error for point in points if (error := admission.admit(point))]
+            for point in points:
+                if error := admission.admit(point):
+                    errors.append(error)
+                    if len(errors) > MAX_BAD_LINES:
+                        raise TooManyBadLinesError(min(errors, key=_line_number))
             if accept_partial or not errors:
-                for name, admitted in admission.points.items():
-                    self._append(name, admission.columns[name], admitted, recorder)
+                self._apply(admission, recorder)
         return errors
+
+    def _apply(self, admission: _Admission, recorder: Recorder) -> None:
+        """Write what was admitted, having taken room as if each point were a row of its own."""
+        before_bytes = self._size_bytes(admission.points)
+        reserved_bytes = admission.most_bytes() - before_bytes
+        self._capacity.take(reserved_bytes)
+        try:
+            for name, admitted in admission.points.items():
+                self._append(name, admission.columns[name], admitted, recorder)
+        finally:
+            grown_bytes = self._size_bytes(admission.points) - before_bytes
+            self._capacity.give_back(reserved_bytes - grown_bytes)
+
+    def _size_bytes(self, names: Iterable[str]) -> int:
+        tables = (self._tables.get(name) for name in names)
+        return sum(table.size_bytes for table in tables if table is not None)
 
     def _append(
         self,
@@ -191,6 +244,13 @@ class _Admission:
         self.points.setdefault(point.measurement, []).append(point)
         return None
 
+    def most_bytes(self) -> int:
+        """Return what the tables of the admitted points take at most once they have them."""
+        return sum(
+            (self._tables.get(name) or Table()).size_bytes_with(self.columns[name], points)
+            for name, points in self.points.items()
+        )
+
     def _columns_of(self, table_name: str) -> dict[str, ColumnType]:
         columns = self.columns.get(table_name)
         if columns is None:
@@ -198,6 +258,10 @@ class _Admission:
             columns = dict(table.columns) if table else {TIME: ColumnType.TIMESTAMP}
             self.columns[table_name] = columns
         return columns
+
+
+def _line_number(error: LineError) -> int:
+    return error.line_number
 
 
 def _conflict(name: str, expected: ColumnType, got: ColumnType) -> str:

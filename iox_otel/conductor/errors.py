@@ -22,6 +22,8 @@ class ApiError(Exception):
 
     status = 400
     """The HTTP status that says so; each class has its own."""
+    retry_after_s: int | None = None
+    """When it may be worth asking again; None if that depends on the request."""
 
     def __init__(self, message: str, *, data: object = None) -> None:
         super().__init__(message)
@@ -56,14 +58,37 @@ class UnsupportedMediaTypeError(ApiError):
     status = 415
 
 
+class TooManyRequestsError(ApiError):
+    """There are as many requests of this kind as may be."""
+
+    status = 429
+    retry_after_s = 1
+
+
+class CutOffError(Exception):
+    """An answer that had begun cannot be completed; the text says why."""
+
+
 _HTTP_ERRORS = {404: "not found", 405: "unsupported method"}
-_V2_CODES = {404: "not found", 413: "request too large", 500: "internal error"}
+_V2_CODES = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not found",
+    413: "request too large",
+    429: "too many requests",
+    500: "internal error",
+    503: "unavailable",
+    507: "unavailable",
+}
 
 
 async def answer_api_error(request: Request, error: Exception) -> Response:
     """Answer what `ApiError` says; a handler for Starlette."""
     assert isinstance(error, ApiError)
-    return _error(request, error.status, error)
+    response = _error(request, error.status, error)
+    if error.retry_after_s is not None:
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:
@@ -128,6 +153,9 @@ class InternalErrors:
         noting = NotingSend(send)
         try:
             await self.app(scope, receive, noting)
+        except CutOffError as error:
+            _logger.error("%s %s: cut off: %s", scope["method"], scope["path"], error)
+            raise
         except Exception:
             if scope["type"] != "http":
                 raise

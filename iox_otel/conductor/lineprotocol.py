@@ -60,6 +60,9 @@ class Point(NamedTuple):
         return line_error(self.line, message)
 
 
+MAX_BAD_LINES = 10_000
+"""So many lines of a write may make no sense; one with more is not line protocol at all."""
+
 MAX_REPORTED_CHARS = 1024
 """Of a line that was not taken, so much is sent back."""
 

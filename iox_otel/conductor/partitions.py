@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 
 import pyarrow as pa
 from datafusion import RecordBatchStream
 
 from .errors import ApiError
+from .limits import in_mib
 
 
 class QueryError(ApiError):
@@ -23,9 +25,35 @@ class QueryEngineError(ApiError):
     status = 500
 
 
-def query_error(error: BaseException) -> ApiError:
-    """Return what to tell of *error*, which came out of DataFusion."""
+class QueryTimeoutError(ApiError):
+    """The query takes longer than one may."""
+
+    status = 503
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__(f"query took longer than one may: {timeout_s:g} s, see --query-timeout")
+
+
+class QueryMemoryError(ApiError):
+    """The query needs more memory than one may take."""
+
+    status = 503
+
+    def __init__(self, memory_bytes: int) -> None:
+        super().__init__(
+            "query needs more memory than one may take: "
+            f"{in_mib(memory_bytes)}, see --query-memory-mb"
+        )
+
+
+_EXHAUSTED = re.compile("^Resources exhausted: ", re.MULTILINE)
+
+
+def query_error(error: BaseException, memory_bytes: int) -> ApiError:
+    """Return what to tell of *error*, which came out of DataFusion with so much memory."""
     message = str(error).removeprefix("DataFusion error: ")
+    if _EXHAUSTED.search(message):
+        return QueryMemoryError(memory_bytes)
     # A panic of the Rust side is a BaseException of a class that cannot be imported.
     if not isinstance(error, Exception) or message.startswith("Internal error"):
         return QueryEngineError(f"query engine failed: {message}")
@@ -37,9 +65,15 @@ class MergedStream(AsyncIterator[pa.RecordBatch]):
 
     Each stream is read ahead by one batch. What a stream raises is raised here, as `ApiError`.
     To be made inside an event loop, and closed.
+
+    Args:
+        streams: of the partitions.
+        memory_bytes: what they may take, for an error.
     """
 
-    def __init__(self, streams: Sequence[RecordBatchStream]) -> None:
+    def __init__(self, streams: Sequence[RecordBatchStream], *, memory_bytes: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._failure: ApiError | None = None
         self._queue: asyncio.Queue[pa.RecordBatch | ApiError | None] = asyncio.Queue(1)
         self._running = len(streams)
         self._tasks = [asyncio.create_task(self._read(stream)) for stream in streams]
@@ -47,14 +81,24 @@ class MergedStream(AsyncIterator[pa.RecordBatch]):
     async def __anext__(self) -> pa.RecordBatch:
         while self._running:
             item = await self._queue.get()
+            if self._failure is not None:
+                break
             if item is None:
                 self._running -= 1
             elif isinstance(item, ApiError):
-                self.close()
-                raise item
+                self.fail(item)
             else:
                 return item
+        if self._failure is not None:
+            raise self._failure
         raise StopAsyncIteration
+
+    def fail(self, error: ApiError) -> None:
+        """Stop reading; who waits for a batch or asks for one gets *error*."""
+        self.close()
+        self._failure = error
+        if self._queue.empty():
+            self._queue.put_nowait(None)  # for who waits
 
     async def _read(self, stream: RecordBatchStream) -> None:
         try:
@@ -63,7 +107,7 @@ class MergedStream(AsyncIterator[pa.RecordBatch]):
         except asyncio.CancelledError:
             raise
         except BaseException as error:
-            translated = query_error(error)
+            translated = query_error(error, self._memory_bytes)
             translated.__cause__ = error
             await self._queue.put(translated)
         else:

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .errors import NotingSend
+from .errors import CutOffError, NotingSend
 
 BACKLOG = 2048
 GRACE_S = 0.5
@@ -111,7 +111,8 @@ def _bracketed(host: str) -> str:
 class _Interruptible:
     """Ends a request that the server gives up when it ends: a 503, or a body that is cut off.
 
-    The server would log a traceback for each, and answer a 500.
+    The server would log a traceback for each, and answer a 500; likewise for other answers that
+    are cut off.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -121,6 +122,8 @@ class _Interruptible:
         noting = NotingSend(send)
         try:
             await self.app(scope, receive, noting)
+        except CutOffError:
+            pass  # the server closes the connection of an answer that is not complete
         except asyncio.CancelledError:
             if not noting.has_begun:
                 response = JSONResponse({"error": "server is shutting down"}, status_code=503)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pyarrow as pa
 
@@ -11,6 +11,14 @@ from .lineprotocol import Point
 
 BLOCK_ROWS = 8192
 """Rows of a block: what a write makes of the table's Arrow form anew, at least."""
+
+# What things take in memory, in Python's form and Arrow's together, measured and rounded up.
+_TABLE_BYTES = 2_000
+_COLUMN_BYTES = 500
+_ROW_BYTES = 350
+_TAG_BYTES = 200
+_FIELD_BYTES = 60
+_TEXT_BYTES = 64
 
 
 class Table:
@@ -23,6 +31,18 @@ class Table:
         self.columns: dict[str, ColumnType] = {TIME: ColumnType.TIMESTAMP}
         self._blocks: list[_Block] = []
         self._row_of: dict[tuple[tuple[tuple[str, str], ...], int], int] = {}
+        self._text_bytes = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """What the table takes in memory, rather more than less: as if no value were missing."""
+        return _size_bytes(self.columns, len(self._row_of), self._text_bytes)
+
+    def size_bytes_with(self, columns: Mapping[str, ColumnType], points: Collection[Point]) -> int:
+        """Return what it takes at most once it is widened by *columns* and has *points*."""
+        text_bytes = sum(_texts_bytes(point.tags) + _texts_bytes(point.fields) for point in points)
+        row_count = len(self._row_of) + len(points)
+        return _size_bytes({**self.columns, **columns}, row_count, self._text_bytes + text_bytes)
 
     @property
     def schema(self) -> pa.Schema:
@@ -49,7 +69,8 @@ class Table:
             if index == 0:
                 self._blocks.append(_Block())
             self._blocks[block_index].start_row(index, {TIME: point.time_ns, **point.tags})
-        self._blocks[block_index].set(index, point.fields)
+            self._text_bytes += _texts_bytes(point.tags)
+        self._text_bytes += self._blocks[block_index].set(index, point.fields)
 
     def snapshot(self) -> list[pa.RecordBatch]:
         """Return the rows as they are now. Of a table without rows, one empty batch."""
@@ -72,13 +93,20 @@ class _Block:
         self._row_count = index + 1
         self.set(index, values)
 
-    def set(self, index: int, values: Mapping[str, FieldValue]) -> None:
+    def set(self, index: int, values: Mapping[str, FieldValue]) -> int:
+        """Set the columns of a row; return by how many bytes its texts have grown."""
         self._batch = None
+        grown_bytes = 0
         for name, value in values.items():
             column = self._columns.setdefault(name, [])
             if len(column) <= index:  # a column is as long as its last value needs
                 column.extend([None] * (index + 1 - len(column)))
+            if isinstance(value, str):
+                before = column[index]
+                grown_bytes += _text_bytes(value)
+                grown_bytes -= _text_bytes(before) if isinstance(before, str) else 0
             column[index] = value
+        return grown_bytes
 
     def to_arrow(self, schema: pa.Schema) -> pa.RecordBatch:
         if self._batch is None or self._batch.schema != schema:
@@ -92,3 +120,25 @@ class _Block:
         if pa.types.is_dictionary(field.type):
             return pa.array(padded, pa.string()).dictionary_encode()
         return pa.array(padded, field.type)
+
+
+def _size_bytes(columns: Mapping[str, ColumnType], row_count: int, text_bytes: int) -> int:
+    tag_count = sum(column_type is ColumnType.TAG for column_type in columns.values())
+    row_bytes = _ROW_BYTES + tag_count * _TAG_BYTES + (len(columns) - tag_count) * _FIELD_BYTES
+    names_bytes = sum(map(_text_bytes, columns))
+    return (
+        _TABLE_BYTES
+        + len(columns) * _COLUMN_BYTES
+        + names_bytes
+        + row_count * row_bytes
+        + text_bytes
+    )
+
+
+def _texts_bytes(values: Mapping[str, FieldValue]) -> int:
+    return sum(_text_bytes(value) for value in values.values() if isinstance(value, str))
+
+
+def _text_bytes(text: str) -> int:
+    """Return what *text* takes at most, in both forms; Python keeps it as UTF-8, too."""
+    return _TEXT_BYTES + len(text) * (2 if text.isascii() else 12)

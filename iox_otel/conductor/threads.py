@@ -21,6 +21,7 @@ class ServerBusyError(ApiError):
     """All threads for work of this kind are taken, and stay so."""
 
     status = 503
+    retry_after_s = 1
 
 
 class Threads:

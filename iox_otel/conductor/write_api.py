@@ -13,11 +13,18 @@ from starlette.responses import Response
 from iox_otel import SpanRecorder
 
 from .bodies import decode_utf8, read_body, require
-from .catalog import Catalog, Database
+from .catalog import Catalog, Database, TooManyBadLinesError
 from .errors import ApiError, BadRequestError
-from .lineprotocol import PRECISIONS, LineError, Point, Precision, parse
+from .lineprotocol import MAX_BAD_LINES, PRECISIONS, LineError, Point, Precision, parse
 from .recorders import LentRecorder, lend, request_recorder
-from .threads import in_thread
+from .threads import Threads
+
+MAX_WRITING = 2
+"""So many writes are worked on at the same time: one of 10 MiB takes up to a GiB for that, and more
+threads would not make Python faster."""
+
+WRITING_PATIENCE_S = 30.0
+"""A write waits so long for others; then its client is told to come again."""
 
 _logger = logging.getLogger(__name__)
 
@@ -63,6 +70,7 @@ class WriteApi:
     def __init__(self, catalog: Catalog, *, max_request_bytes: int) -> None:
         self._catalog = catalog
         self._max_request_bytes = max_request_bytes
+        self._writing = Threads(MAX_WRITING, patience_s=WRITING_PATIENCE_S, name="writing")
 
     async def write_lp(self, request: Request) -> Response:
         """Write to the database `db`: `precision` (auto), `accept_partial` (true)."""
@@ -102,7 +110,7 @@ class WriteApi:
         body = await read_body(request, max_bytes=self._max_request_bytes)
         recorder.set_metadata("bytes", len(body))
         with lend(recorder) as lent:
-            await in_thread(
+            await self._writing.run(
                 write,
                 target,
                 decode_utf8(body),
@@ -136,6 +144,8 @@ def write(
         BadRequestError: there are no lines.
         PartialWriteError: there are bad lines; the good ones were written.
         RefusedWriteError: likewise, but nothing was written.
+        TooManyBadLinesError: likewise nothing.
+        DataFullError: there is no room for it; nothing was written.
     """
     points, errors = _parse(text, precision, recorder)
     if not points and not errors:
@@ -166,6 +176,8 @@ def _parse(
                 points.append(line)
             else:
                 errors.append(line)
+                if len(errors) > MAX_BAD_LINES:
+                    raise TooManyBadLinesError(errors[0])
         parsing.set_metadata("lines", len(points) + len(errors))
         parsing.set_metadata("errors", len(errors))
     return points, errors

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iox_otel.cli.lines import MAX_LINE_BYTES, Chunk, LongLine, chunks, data_lines
-from iox_otel.conductor.app import DEFAULT_MAX_REQUEST_BYTES
+from iox_otel.conductor.limits import Limits
 
 
 def cut(text: bytes, chunk_bytes: int = 1) -> list[Chunk]:
@@ -70,7 +70,7 @@ def test_chunks_are_of_the_size_asked_for() -> None:
 
 def test_longest_line_fills_a_request() -> None:
     """A line is sent if the server takes it alone, and not if it has a byte more."""
-    assert MAX_LINE_BYTES == DEFAULT_MAX_REQUEST_BYTES
+    assert Limits().max_request_bytes == MAX_LINE_BYTES
     longest = b'a f="' + b"x" * (MAX_LINE_BYTES - 7) + b'"\n'
 
     assert bodies(b"b f=1\n" + longest + b"c f=1\n") == [b"b f=1\n", longest, b"c f=1\n"]

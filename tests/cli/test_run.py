@@ -135,7 +135,7 @@ def test_ends_in_time_with_all_at_once(start_server: Callable[..., Any]) -> None
     """Writes under way and a receiver that is gone share the 2 s that the end may take."""
     body = b"\n".join(b"m,t=%d f=%d,g=%di,h=%du %d" % (i % 99, i, i, i, i) for i in range(200_000))
     head = (
-        b"POST /api/v3/write_lp?db=db HTTP/1.1\r\nhost: x\r\njaeger-debug-id: why\r\n"
+        b"POST /api/v3/write_lp?db=db HTTP/1.1\r\nhost: localhost\r\njaeger-debug-id: why\r\n"
         b"content-length: %d\r\n\r\n" % len(body)
     )
     with socket.socket() as probe, ExitStack() as clients:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from iox_otel.conductor.app import create_app
+from iox_otel.conductor.limits import Limits
 from iox_otel.testing import CapturingTraceCollector
 
 # Starlette 1.x warns, once, at this import, that it will want another HTTP client; importing it
@@ -52,7 +53,7 @@ class Conductor:
 @pytest.fixture
 def conductor() -> Iterator[Conductor]:
     collector = CapturingTraceCollector()
-    app = create_app(collector=collector, max_request_bytes=100_000)
+    app = create_app(collector=collector, limits=Limits(max_request_bytes=100_000))
     with TestClient(app, raise_server_exceptions=False) as client:
         client.post("/api/v3/configure/database", json={"db": "db"}).raise_for_status()
         yield Conductor(client, collector)

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from iox_otel import SpanRecorder
-from iox_otel.conductor.catalog import Database
+from iox_otel.conductor.catalog import Catalog
 from iox_otel.conductor.lineprotocol import Point, Precision, parse
 
 FOLDER = Path(__file__).parent.parent / "fixtures" / "lineproto"
@@ -113,7 +113,7 @@ def test_merges_duplicates_and_conflicts() -> None:
 
 def test_it_is_written_without_an_error() -> None:
     """The file makes eight tables, of one row for each series and time."""
-    database = Database("db")
+    database = Catalog().create("db")
 
     errors = database.write(points(), accept_partial=False, recorder=SpanRecorder(None))
 

@@ -57,7 +57,9 @@ def test_what_is_accepted_can_be_planned(sql: str) -> None:
     """The longest chains that are accepted do not end the process."""
     tables = {"t": [pa.RecordBatch.from_pylist([{"f": 1}])]}
 
-    assert plan_query(lambda: tables, sql, recorder=SpanRecorder(None)).start()
+    assert plan_query(
+        lambda: tables, sql, memory_bytes=1 << 28, recorder=SpanRecorder(None)
+    ).start()
 
 
 @pytest.mark.parametrize("sql", ["", ")))(((", "select ')", "'", '"', "/*", "\0", "((("])
