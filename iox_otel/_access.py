@@ -48,15 +48,19 @@ class Hosts:
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset((*HOSTS, *map(str.lower, names)))
 
-    def know(self, host: str) -> bool:
-        """Tell whether *host*, of a Host header, is one of them; the port may be any."""
+    def know(self, host: str, *, any_address: bool = True) -> bool:
+        """Tell whether *host*, of a Host header, is one of them; the port may be any.
+
+        An address leads where it says, so any is right, unless *any_address* is false: then it has
+        to be of this machine alone.
+        """
         match = _HOST.fullmatch(host)
         if match is None:
             return False
-        if match["ipv6"]:
-            return True
-        name = match["name"].lower().rstrip(".")
-        return name in self._names or name.endswith(".localhost") or is_address(name)
+        name = match["ipv6"] or match["name"].lower().rstrip(".")
+        if is_address(name):
+            return any_address or ipaddress.ip_address(name).is_loopback
+        return name in self._names or name.endswith(".localhost")
 
 
 def digest(token: str) -> str:

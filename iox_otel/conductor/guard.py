@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -74,8 +73,8 @@ class Guard:
     def _refusal(self, headers: Headers) -> ApiError | None:
         if self._token is not None:
             return self._unless_authorized(self._token, headers.get("authorization", ""))
-        origin = urlsplit(headers.get("origin", "http://localhost")).netloc
-        if self._hosts.know(headers.get("host", "")) and self._hosts.know(origin):
+        page = headers.get("origin", "http://localhost").partition("://")[2]
+        if self._hosts.know(headers.get("host", "")) and self._hosts.know(page, any_address=False):
             return None
         return ForbiddenError("the Host or Origin header is not this machine's; see --token")
 
