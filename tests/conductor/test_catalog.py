@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -9,14 +10,16 @@ import pyarrow as pa
 import pytest
 
 from iox_otel import SpanRecorder
+from iox_otel.conductor.capacity import DataFullError
 from iox_otel.conductor.catalog import (
     Catalog,
     Database,
     DatabaseExistsError,
     DatabaseNotFoundError,
     InvalidDatabaseNameError,
+    TooManyBadLinesError,
 )
-from iox_otel.conductor.lineprotocol import LineError, Point, Precision, parse
+from iox_otel.conductor.lineprotocol import MAX_BAD_LINES, LineError, Point, Precision, parse
 from iox_otel.conductor.table import BLOCK_ROWS
 
 
@@ -59,6 +62,14 @@ def test_names() -> None:
         ("a b", "invalid character"),
         ("a/b", "invalid character"),
         ("a\n", "invalid character"),
+        ("../etc", "did not start with"),
+        ("a/../../etc/passwd", "invalid character"),
+        ("a\\b", "invalid character"),
+        ("a\0", "invalid character"),
+        ("a.b", "invalid character"),
+        ("a%2e%2e", "invalid character"),
+        ("aä", "invalid character"),
+        ("a" * 100_000, "too long: max 64"),
         ("a" * 65, "too long: max 64"),
     ],
 )
@@ -211,3 +222,73 @@ def test_writes_and_snapshots_at_the_same_time(database: Database) -> None:
     assert all(write.exception() is None for write in writes)
     assert all(a == b for a, b in (counted.result() for counted in counts))
     assert count() == (200, 200)
+
+
+def test_data_is_counted(database: Database) -> None:
+    """Rows, columns and texts count, each time that they are new and not when they are not."""
+    line = 'm,t=a f=1,s="x" 5'
+    taken = [taken_bytes(database)]
+    for text in (line, line, 'm,t=a s="xyz" 5', line, "m,t=b f=1 5", "m,t=b g=1 5", "n f=1 5"):
+        write(database, text)
+        taken.append(taken_bytes(database))
+
+    first, again, longer, shorter, row, column, table = map(operator.sub, taken[1:], taken)
+    assert first > 2_000 and again == 0
+    assert longer == -shorter > 0
+    assert min(row, column) > 350 and table > 2_000
+
+
+def taken_bytes(database: Database) -> int:
+    return database._capacity._taken_bytes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(f"m,t=a{i} f={i} {i}" for i in range(100)),
+        "m " + ",".join(f"f{i}=1" for i in range(100)),
+        f'm s="{"x" * 20_000}"',
+        "\n".join(f"m{i} f=1" for i in range(20)),
+    ],
+)
+def test_a_write_without_room(text: str) -> None:
+    """Whatever it is that needs the room, nothing of the write is there, and no room is lost."""
+    database = Catalog(max_data_bytes=30_000).create("db")
+    write(database, "m f=1 1")
+    before = taken_bytes(database)
+
+    with pytest.raises(DataFullError, match="see --max-data-mb; nothing was written$"):
+        write(database, text)
+
+    assert rows(database) == [{"f": 1.0, "time": 1}]
+    assert list(database.snapshot()) == ["m"]
+    assert taken_bytes(database) == before
+    write(database, "m f=2 2")
+
+
+def test_databases_take_room() -> None:
+    """There are not endlessly many of them."""
+    catalog = Catalog(max_data_bytes=10_000)
+
+    with pytest.raises(DataFullError):
+        for number in range(100):
+            catalog.create(f"db{number}")
+    assert catalog.names() == [f"db{number}" for number in range(10)]
+
+
+def test_one_limit_for_all_databases() -> None:
+    """What one of them takes is not there for the others."""
+    catalog = Catalog(max_data_bytes=20_000)
+    write(catalog.create("a"), f'm s="{"x" * 6_000}"')
+
+    with pytest.raises(DataFullError):
+        write(catalog.create("b"), f'm s="{"x" * 6_000}"')
+
+
+def test_a_write_of_too_many_conflicts(database: Database) -> None:
+    """It is refused whole, though there are good lines."""
+    write(database, "m f=1 1")
+
+    with pytest.raises(TooManyBadLinesError, match="the first is line 2: invalid column type"):
+        write(database, "m f=2 2\n" + "m f=t 3\n" * (MAX_BAD_LINES + 1))
+    assert rows(database) == [{"f": 1.0, "time": 1}]
