@@ -38,8 +38,9 @@ MAX_STRING_BYTES = 65_536
 
 _UNSIGNED = re.compile(r"[0-9]u(?:[, ]|$)")
 _FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_SERIES = re.compile(r"(?:\\.|[^\\ ])+ +", re.DOTALL)
-_FIELD = re.compile(r'((?:\\.|[^\\=])+)=("(?:\\.|[^"\\])*"|[^," ]*),?', re.DOTALL)
+# What is possessive needs no memory for each letter, to come back to it.
+_SERIES = re.compile(r"(?:\\.|[^\\ ]++)++ ++", re.DOTALL)
+_FIELD = re.compile(r'((?:\\.|[^\\=]++)++)=("(?:\\.|[^"\\]++)*+"|[^," ]*+),?', re.DOTALL)
 _ESCAPE = re.compile(r"\\([,= ])")
 _NONCHARACTERS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
 _ODD = "\0\t\v\f\r"
@@ -153,7 +154,7 @@ def _parse_with_stand_ins(line: str) -> Parsed:
         raise LineProtocolError(
             "a line with backslashes, tabs or NULs holds too many noncharacters"
         )
-    there = dict(zip(("\\\\", *_ODD), free))
+    there = dict(zip(("\\\\", *_ODD), free, strict=False))
     back = str.maketrans({stand_in: odd[0] for odd, stand_in in there.items()})
 
     def restore(text: str) -> str:

@@ -29,7 +29,7 @@ _WHOLE = re.compile("-?[0-9]+")
 
 
 def unescaped(name: str) -> str:
-    """Return what a name means: a backslash counts before a special character and before another."""
+    """Return what a name means: a backslash counts before what is special, and another."""
     return re.sub(r"\\([,= \\])", r"\1", name)
 
 
@@ -78,7 +78,7 @@ LINES = [
 
 @st.composite
 def nearly_lines(draw: st.DrawFn) -> str:
-    """Return a line with up to three changes: something put in, taken out, or in another's place."""
+    """Return a line with up to three changes: something put in, taken out or replaced."""
     line = draw(st.sampled_from(LINES))
     for _ in range(draw(st.integers(0, 3))):
         at, taken = draw(st.integers(0, len(line))), draw(st.integers(0, 2))
