@@ -176,7 +176,7 @@ def waterfall_bar(span: TimedSpan, window: Window, width: int, *, ascii_only: bo
         return " " * max(0, width)
     start_ns = span.end_ns if span.start_ns is None else span.start_ns
     end_ns = window.end_ns if span.end_ns is None else span.end_ns
-    assert start_ns is not None
+    assert start_ns is not None  # noqa: S101  narrows the type
     steps = width if ascii_only else 8 * width
     total_ns = max(1, window.duration_ns)
     first = min(steps - 1, max(0, (start_ns - window.start_ns) * steps // total_ns))

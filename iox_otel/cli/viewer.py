@@ -131,7 +131,7 @@ def _serve(
         return None if number is None else Port(number, flag, can_be_off)
 
     page = wanted("--port", can_be_off=False)
-    assert page is not None
+    assert page is not None  # noqa: S101  narrows the type
     ports = Ports(page, *map(wanted, ("--udp-port", "--otlp-grpc-port", "--otlp-http-port")))
     if db is None:
         limits |= shares_of(limits.get("max_mb"))._asdict()

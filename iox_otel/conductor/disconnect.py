@@ -19,7 +19,7 @@ async def unless_disconnected(request: Request) -> AsyncIterator[None]:
         ClientDisconnect: the client went away.
     """
     task = asyncio.current_task()
-    assert task is not None
+    assert task is not None  # noqa: S101  narrows the type
     has_left = False
 
     async def watch() -> None:

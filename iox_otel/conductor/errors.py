@@ -62,13 +62,13 @@ _V2_CODES = {404: "not found", 413: "request too large", 500: "internal error"}
 
 async def answer_api_error(request: Request, error: Exception) -> Response:
     """Answer what `ApiError` says; a handler for Starlette."""
-    assert isinstance(error, ApiError)
+    assert isinstance(error, ApiError)  # noqa: S101  narrows the type
     return _error(request, error.status, error)
 
 
 async def answer_http_error(request: Request, error: Exception) -> Response:
     """Answer what Starlette's router finds: no such path, no such method."""
-    assert isinstance(error, HTTPException)
+    assert isinstance(error, HTTPException)  # noqa: S101  narrows the type
     known = ApiError(_HTTP_ERRORS.get(error.status_code, error.detail))
     response = _error(request, error.status_code, known)
     response.headers.update(error.headers or {})

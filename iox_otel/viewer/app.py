@@ -108,5 +108,5 @@ def create_app(viewer: Viewer) -> Starlette:
 
 
 async def _answer_http_error(_request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, HTTPException)
+    assert isinstance(exc, HTTPException)  # noqa: S101  narrows the type
     return JSONResponse({"error": exc.detail}, exc.status_code, exc.headers)

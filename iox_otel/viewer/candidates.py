@@ -22,7 +22,7 @@ _SCANNED = 1_000
 _MAX_SERVICES = 1_000
 """To look for a term of each, where a query names none."""
 
-_BLOCKS = f"SELECT block, bits FROM term WHERE segment IN ({LIVE}) AND term.term IN ({{}}) LIMIT ?"
+_BLOCKS = f"SELECT block, bits FROM term WHERE segment IN ({LIVE}) AND term.term IN ({{}}) LIMIT ?"  # noqa: S608  names and numbers of ours
 _COUNT_LONG = "SELECT count(*) FROM (SELECT 1 FROM trace WHERE longest_ns >= :min_ns LIMIT :few)"
 _WITHIN = """
 (trace.start_ns, trace.number) < (:last_start_ns, :last_number)
@@ -33,14 +33,14 @@ _ORDER = "ORDER BY trace.start_ns DESC, trace.number DESC LIMIT"
 _BY_NUMBER = "trace NOT INDEXED"
 _BY_LONGEST = "trace INDEXED BY trace_by_longest"
 _BY_START = "trace INDEXED BY trace_by_start"
-_NTH_NEWEST = f"SELECT trace.start_ns FROM {_BY_START} WHERE {_WITHIN} {_ORDER} 1 OFFSET :newest"
+_NTH_NEWEST = f"SELECT trace.start_ns FROM {_BY_START} WHERE {_WITHIN} {_ORDER} 1 OFFSET :newest"  # noqa: S608  names and numbers of ours
 _HAS_TERM = f"""
 EXISTS (
     SELECT 1 FROM term
     WHERE term.segment = trace.segment AND term.term IN ({{}})
         AND term.block = trace.number / {SIZE} AND term.bits >> trace.number % {SIZE} & 1
 )
-"""
+"""  # noqa: S608  names and numbers of ours
 _HAS_SPAN = "EXISTS (SELECT 1 FROM facet WHERE facet.trace = trace.number AND {})"
 _IS_OF_SPAN = "trace.number IN (SELECT facet.trace FROM facet WHERE {})"
 
@@ -152,7 +152,7 @@ class Candidates:
 
 def _select(source: str, *conditions: str, at_least: int = 0) -> str:
     where = " AND ".join((_WITHIN, *conditions))
-    return f"SELECT {COLUMNS} FROM {source} WHERE {where} {_ORDER} max(:size, {at_least})"
+    return f"SELECT {COLUMNS} FROM {source} WHERE {where} {_ORDER} max(:size, {at_least})"  # noqa: S608  names and numbers of ours
 
 
 def _few_with(rows: Rows, alternatives: str) -> set[int] | None:

@@ -158,7 +158,7 @@ class _ViewerSender(Sender):
     def send(self, batch: Batch, timeout_s: float) -> Outcome:
         """Queue them to be stored."""
         request = batch.payload
-        assert isinstance(request, Request)
+        assert isinstance(request, Request)  # noqa: S101  narrows the type
         if request.error:
             return Outcome(Verdict.FATAL, detail=request.error)
         try:

@@ -36,10 +36,10 @@ class Interned:
         columns = (*key, *others)
         where = " AND ".join(f"{column} = ?" for column in key)
         marks = ", ".join("?" for _ in columns)
-        self._find = f"SELECT number FROM {table} WHERE {where}"
-        self._insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
-        self._count = f"UPDATE {table} SET spans = spans + ? WHERE number = ?"
-        self._delete = f"DELETE FROM {table} WHERE number = ? AND spans <= 0"
+        self._find = f"SELECT number FROM {table} WHERE {where}"  # noqa: S608  names and numbers of ours
+        self._insert = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608  names and numbers of ours
+        self._count = f"UPDATE {table} SET spans = spans + ? WHERE number = ?"  # noqa: S608  names and numbers of ours
+        self._delete = f"DELETE FROM {table} WHERE number = ? AND spans <= 0"  # noqa: S608  names and numbers of ours
         self._numbers: dict[tuple[object, ...], int] = {}
         self._room = Room(_CACHED_BYTES, self._numbers.clear)
         self._come: Counter[int] = Counter()

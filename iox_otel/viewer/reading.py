@@ -67,7 +67,7 @@ class _Messages(Generic[Message]):
         self, database: sqlite3.Connection, table: str, parse: Callable[[bytes], Message]
     ) -> None:
         self._database = database
-        self._find = f"SELECT body, schema_url FROM {table} WHERE number = ?"
+        self._find = f"SELECT body, schema_url FROM {table} WHERE number = ?"  # noqa: S608  names and numbers of ours
         self._parse = parse
         self.known: dict[int, tuple[Message, str]] = {}
         self._room = Room(_CACHED_BYTES, self.known.clear)

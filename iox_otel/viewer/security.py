@@ -124,7 +124,7 @@ class Guard:
 
     def _brought(self, headers: Headers) -> Iterator[str]:
         """Give the digests of what a request brings."""
-        assert self._token is not None
+        assert self._token is not None  # noqa: S101  narrows the type
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             yield _digest(bearer.strip().encode("latin-1").decode("utf-8", "replace"))
@@ -134,7 +134,7 @@ class Guard:
             yield cookie
 
     def _set_cookie(self, scope: Scope, headers: Headers, brought: str) -> Response:
-        assert self._token is not None
+        assert self._token is not None  # noqa: S101  narrows the type
         if not hmac.compare_digest(self._token, _digest(brought)):
             return _refused(headers, 401, f"that is not the token of this viewer: {_WAY_IN}")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
