@@ -39,9 +39,11 @@ def _fuzz(module: str, runs: int, max_s: int) -> int:
         ended = subprocess.run((sys.executable, *command), stdout=out, stderr=out, check=False)
     said = _NOISE.sub(b"", log.read_bytes()).decode(errors="replace")
     new, summary = _failures(folder) - before, _summary(folder)
-    print(_line(module, summary, said, time.monotonic() - start_s, len(new)), flush=True)
-    if ended.returncode or new:
+    failures = len(new) or int(ended.returncode != 0)
+    print(_line(module, summary, said, time.monotonic() - start_s, failures), flush=True)
+    if failures:
         print("\n".join([*said.splitlines()[-40:], *map(str, sorted(new))]), file=sys.stderr)
+        print(f"{module} ended with status {ended.returncode}", file=sys.stderr)
         return 1
     if summary.get("inputs", 0) < runs:
         print(f"{module}: the time of {max_s} s was over before all inputs", file=sys.stderr)

@@ -52,7 +52,8 @@ class Keeper:
     def __init__(self) -> None:
         self.counts = Counts()
         self._store = Store(max_spans=1_000, max_mb=8)
-        self._accepting = Accepting(Writer(self._store), self.counts)
+        self._accepting = Accepting(writer := Writer(self._store), self.counts)
+        writer.close()  # for what is checked it is not needed, nor a thread when the process ends
 
     def keep(self, batches: Iterable[Batch], body: bytes) -> None:
         """Check and cut *batches*, and store and show some of them; *body* is where they were."""
