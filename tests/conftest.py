@@ -31,17 +31,24 @@ def _is_here(host: object) -> bool:
     """Tell whether *host* is this machine: no name is looked up for that."""
     if host in (None, "", "localhost", b"localhost", "0.0.0.0", "::"):
         return True
+    return _is_address(host) and ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+
+
+def _is_address(host: object) -> bool:
     try:
-        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+        ipaddress.ip_address(str(host).partition("%")[0])
     except ValueError:
         return False
+    return True
 
 
 def _refuse_the_network(event: str, arguments: tuple[object, ...]) -> None:
     """Audit hook: whoever connects, sends or looks up a name in this process passes by here."""
     if event == "socket.getaddrinfo":
         host = arguments[0]
-        if str(host).endswith(".invalid"):  # RFC 6761: there never is such a name
+        if _is_address(host):
+            return  # nobody is asked
+        if str(host).endswith(".invalid") or " " in str(host):  # RFC 6761, RFC 952: no such name
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
     elif event in _OF_SOCKETS and isinstance(arguments[1], tuple):  # or else a path, or connected
         host = arguments[1][0]
