@@ -5,9 +5,12 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
+FUZZ_VENV := .venv-fuzz
+FUZZ_STAMP := $(FUZZ_VENV)/.installed
+AUDIT_VENV := .venv-audit
 VERSUS := @PYTHONPATH=benchmarks $(BENCH_VENV)/bin/python -m versus
 
-.PHONY: help install demo test browser peers test-peers test-faults soak faults-report bench bench-quick bench-report bench-collector bench-viewer lint format docs screenshots lock clean
+.PHONY: help install demo test browser peers test-peers test-faults soak faults-report bench bench-quick bench-report bench-collector bench-viewer fuzz audit lint format docs screenshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -69,6 +72,21 @@ bench-collector: peers ## Measure what an agent and a gateway take on this machi
 bench-viewer: $(STAMP) browser ## Measure the viewer and its page on this machine (docs/viewer.md)
 	@PYTHONPATH=tests/peers $(BIN)/python benchmarks/viewer.py
 
+$(FUZZ_STAMP): requirements/fuzz.txt pyproject.toml
+	$(PYTHON) -m venv $(FUZZ_VENV)
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+fuzz: $(FUZZ_STAMP) ## Run FUZZ_RUNS mutated inputs (a million) through each decoder, in about 35 minutes
+	@PYTHONPATH=tests/fuzz $(FUZZ_VENV)/bin/python -m fuzzkit $(FUZZ_RUNS)
+
+audit: ## Look the locked dependencies up among the known vulnerabilities (needs the network)
+	@test -x $(AUDIT_VENV)/bin/pip-audit || { $(PYTHON) -m venv $(AUDIT_VENV) && \
+	  $(AUDIT_VENV)/bin/python -m pip install --quiet --disable-pip-version-check pip-audit; }
+	@for each in requirements/*.txt; do \
+	  $(AUDIT_VENV)/bin/pip-audit --strict --disable-pip --require-hashes -r $$each || exit 1; done
+
 lint: $(STAMP) ## Check style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -92,6 +110,9 @@ lock: $(STAMP) ## Renew requirements/; needs uv (pip install uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
 	  --constraint requirements/dev.txt --extra server --group bench pyproject.toml -o requirements/bench.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --custom-compile-command "make lock" --upgrade \
+	  --constraint requirements/dev.txt --extra server --group fuzz pyproject.toml -o requirements/fuzz.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(BENCH_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(FUZZ_VENV) $(AUDIT_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

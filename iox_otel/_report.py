@@ -26,7 +26,7 @@ def report(message: str, detail: object = "") -> None:
     repeated = _swallowed.pop(message, 0)
     try:
         _log(message, detail, repeated)
-    except Exception:  # a logging handler of the application's; nowhere left to say it
+    except Exception:  # noqa: S110  a logging handler of the application's; nowhere left to say it
         pass
 
 

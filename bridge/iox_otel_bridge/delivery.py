@@ -67,7 +67,7 @@ class Delivery:
         self._retries = 0
         self._retry_s = 0.0
         self._asked_to_wait = False
-        self._random = Random()  # of its own: the application may have seeded the shared one
+        self._random = Random()  # noqa: S311  for pauses; not shared, as an application may seed it
         if sender is not None:
             sender.bind(self)
 

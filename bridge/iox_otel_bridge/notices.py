@@ -57,7 +57,7 @@ class Notices:
         """Log *line*, however many there were."""
         try:
             _logger.warning("%s: %s", self._name, line, exc_info=trace)
-        except Exception:  # a logging handler of the application's; nowhere left to say it
+        except Exception:  # noqa: S110  a logging handler of the application's; nowhere left to say it
             pass
 
     def stuck(self, detail: str) -> None:

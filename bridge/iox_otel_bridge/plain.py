@@ -44,7 +44,7 @@ def scalar_of(value: object) -> Scalar:
             return number if -(1 << 63) <= number < 1 << 63 else text_of(number)
         if isinstance(value, float):
             return float.__float__(value)
-    except Exception:  # it only claims to be one
+    except Exception:  # noqa: S110  it only claims to be one
         pass
     return text_of(value)
 

@@ -182,7 +182,7 @@ class BridgeProcessor(SpanProcessor):
 
         # Holds no reference to this processor: the worker must not keep it from being collected.
         def make_sender() -> Sender:
-            assert factory is not None  # else there is one until the end
+            assert factory is not None
             return _as_sender(factory(), resource)
 
         size = self._timing.max_batch_size

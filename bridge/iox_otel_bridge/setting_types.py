@@ -177,7 +177,8 @@ def trusted(value: object) -> str:
         try:
             networks_of(who)
         except ValueError as exc:
-            raise ValueError(f"expected always, never, or networks ({exc})") from None
+            # It quotes what is wrong, once more and however long that is.
+            raise ValueError(f"expected always, never, or networks ({_cut(str(exc))})") from None
     return who
 
 
@@ -219,10 +220,13 @@ def shown(value: object) -> str:
     """Return *value* as an error message may have it: one line, of bounded length, no secret."""
     if not isinstance(value, str):
         return _cut(repr(value))
-    # What precedes an "@" or follows the "?" of a URL may be a secret.
+    # What precedes an "@" or follows a "?" may be a secret, as in a URL; and not only in one that
+    # is well formed.
     user, _, rest = value.rpartition("@")
-    line = f"***@{rest}" if user else value
-    return _cut(repr(re.sub(r"(://.*?\?).*", r"\1***", line, flags=re.DOTALL)))
+    if "?" in user:  # of a password, or else the "@" is of a query
+        return repr("***")
+    place, mark, _ = rest.partition("?")
+    return _cut(repr(f"{'***@' if user else ''}{place}{'?***' if mark else ''}"))
 
 
 def _cut(line: str) -> str:

@@ -82,7 +82,7 @@ class Settings:
         "TRACES_EXPORTER_JAEGER_AGENT_HOST",
         "--traces-exporter-jaeger-agent-host",
         kinds.host,
-        "0.0.0.0",
+        "0.0.0.0",  # noqa: S104  a destination: this machine
         "The host that takes Jaeger's compact Thrift over UDP; 0.0.0.0 is this one.",
     )
     jaeger_agent_port: int = _row(

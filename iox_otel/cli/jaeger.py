@@ -11,8 +11,8 @@ from .http_client import ApiError, HttpClient
 if TYPE_CHECKING:
     import httpx
 
-_NO_TOKEN = "the viewer wants its token: say it with --token or IOX_OTEL_VIEWER_TOKEN"
-_OTHER_TOKEN = "that is not the token of this viewer: it is what the viewer's own --token was"
+_NO_TOKEN = "the viewer wants its token: say it with --token or IOX_OTEL_VIEWER_TOKEN"  # noqa: S105  a message
+_OTHER_TOKEN = "that is not the token of this viewer: it is what the viewer's own --token was"  # noqa: S105  a message
 
 
 class Search(NamedTuple):

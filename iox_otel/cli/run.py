@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SERVICE_NAME = "iox-conductor"
 DEFAULT_BIND = "127.0.0.1:8080"
-TOKEN_VARIABLE = "IOX_TOKEN"
+TOKEN_VARIABLE = "IOX_TOKEN"  # noqa: S105  a name
 END_S = 1.6
 """So long after the signal to end, spans are no longer tried to deliver: it is over within 2 s."""
 LEAST_FLUSH_S = 0.3

@@ -8,6 +8,9 @@ protocol reference, and this module does not:
 - two backslashes stay two outside of strings; here they are one, as the reference has it, and a
   name or tag value that ends in one is an error;
 - it refuses NUL bytes anywhere; here they are allowed but in a measurement;
+- it passes over tabs and other blanks at the beginning of a field key or a time; here they are part
+  of a key, and an error in a time;
+- it takes quotes that are not escaped as part of a string; here they are an error;
 - it refuses floats too small to be normal ones, such as `1e-310`; here they are read.
 
 Cutting a text into lines, comments and precisions, which it does not do, are in `lines` and
@@ -35,10 +38,13 @@ MAX_STRING_BYTES = 65_536
 
 _UNSIGNED = re.compile(r"[0-9]u(?:[, ]|$)")
 _FLOAT = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_SERIES = re.compile(r"(?:\\.|[^\\ ])+ +", re.DOTALL)
-_FIELD = re.compile(r'((?:\\.|[^\\=])+)=("(?:\\.|[^"\\])*"|[^," ]*),?', re.DOTALL)
+# What is possessive needs no memory for each letter, to come back to it.
+_SERIES = re.compile(r"(?:\\.|[^\\ ]++)++ ++", re.DOTALL)
+_FIELD = re.compile(r'((?:\\.|[^\\=]++)++)=("(?:\\.|[^"\\]++)*+"|[^," ]*+),?', re.DOTALL)
 _ESCAPE = re.compile(r"\\([,= ])")
 _NONCHARACTERS = tuple(map(chr, range(0xFDD0, 0xFDF0)))
+_ODD = "\0\t\v\f\r"
+_TO_STAND_IN = re.compile(f"[{_ODD}]").search
 
 
 class LineProtocolError(ValueError):
@@ -61,7 +67,7 @@ def parse_line(line: str) -> Parsed:
     Raises:
         LineProtocolError: it is no line protocol.
     """
-    if "\\\\" in line or "\0" in line:
+    if "\\\\" in line or _TO_STAND_IN(line):
         return _parse_with_stand_ins(line)
     parsed = _parse_with_package(line)
     if "\\" in line:
@@ -84,21 +90,30 @@ def _parse_with_package(line: str) -> Parsed:
     parsed = Parsed(parts["measurement"], parts["tags"], parts["fields"], parts["time"])
     # Both are rare, and seen from afar: the line is taken apart again only if it may hold them.
     may_repeat = line.count("=") > len(parsed.tags) + len(parsed.fields)
-    if may_repeat or _UNSIGNED.search(line):
+    if may_repeat or _UNSIGNED.search(line) or ('"' in line and _may_hold_quotes(line, parsed)):
         _mend_fields(line, parsed.fields)
     return parsed
 
 
+def _may_hold_quotes(line: str, parsed: Parsed) -> bool:
+    strings = sum(isinstance(value, str) for value in parsed.fields.values())
+    return line.count('"') - line.count('\\"') > 2 * strings
+
+
 def _mend_fields(line: str, fields: dict[str, FieldValue]) -> None:
-    """Refuse a field named twice, and mark the unsigned integers."""
+    """Refuse a field named twice or with quotes in its string, and mark the unsigned integers."""
     seen = set()
+    end = None
     for match in _raw_fields(line):
+        end = match.end()
         key = _key(match)
         if key in seen:
             raise LineProtocolError(f"multiple instances of '{key}' field found")
         seen.add(key)
         if match[2].endswith("u"):  # a quoted string ends in its quote
             fields[key] = Unsigned(fields[key])
+    if end is not None and line[end : end + 1] not in ("", " "):
+        raise LineProtocolError("a quote in a string must follow a backslash")
 
 
 def _without_tiny_floats(line: str) -> tuple[str, dict[str, float]]:
@@ -133,16 +148,21 @@ def _key(match: re.Match[str]) -> str:
 
 
 def _parse_with_stand_ins(line: str) -> Parsed:
-    r"""Parse *line* with other characters in place of `\\` and NUL, and put those back."""
+    r"""Parse *line* with other characters in place of `\\` and odd ones, and put those back."""
     free = [character for character in _NONCHARACTERS if character not in line]
-    if len(free) < 2:
-        raise LineProtocolError("a line with backslashes or NULs holds too many noncharacters")
-    backslash, nul = free[0], free[1]
+    if len(free) <= len(_ODD):
+        raise LineProtocolError(
+            "a line with backslashes, tabs or NULs holds too many noncharacters"
+        )
+    there = dict(zip(("\\\\", *_ODD), free, strict=False))
+    back = str.maketrans({stand_in: odd[0] for odd, stand_in in there.items()})
 
     def restore(text: str) -> str:
-        return text.replace(backslash, "\\").replace(nul, "\0")
+        return text.translate(back)
 
-    stood_in = line.replace("\\\\", backslash).replace("\0", nul)
+    stood_in = line
+    for odd, stand_in in there.items():
+        stood_in = stood_in.replace(odd, stand_in)
     measurement, tags, fields, time = _parse_with_package(stood_in)
     parsed = Parsed(
         restore(measurement),

@@ -207,12 +207,12 @@ def _utf8(value: str, name: str) -> str:
     return value
 
 
-_TOKEN_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
+_NAME_CHARS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
 
 
 def _check_name(name: str) -> str:
     """Return *name* if it can be the name of an HTTP header (RFC 9110, section 5.1)."""
-    if not isinstance(name, str) or not name or name.strip(_TOKEN_CHARS):
+    if not isinstance(name, str) or not name or name.strip(_NAME_CHARS):
         raise ValueError(
             f"invalid header name {name!r:.80}, may have letters, digits and !#$%&'*+-.^_`|~ only"
         )

@@ -17,8 +17,10 @@ INTAKES = ("udp", "grpc", "http")
 _MAX_CLIENTS = 1_000
 _MAX_GAP = 100_000
 """A number that is further ahead or back is no gap, but the beginning of another count."""
-_MAX_LATE = 4_096
-"""So many missing numbers are remembered, in case that they come after all."""
+_LATE = (1 << 4_097) - 1
+"""So far back missing numbers are remembered, a bit for each, in case that they come after all."""
+_MAX_NAME_CHARS = 256
+"""Of a client and its service; longer names are cut."""
 
 
 class Sequence:
@@ -28,30 +30,28 @@ class Sequence:
     first one that came is not known of.
     """
 
-    __slots__ = ("_highest", "_missing", "missing")
+    __slots__ = ("_gaps", "_highest", "missing")
 
     def __init__(self) -> None:
         self._highest: int | None = None
-        self._missing: OrderedDict[int, None] = OrderedDict()
+        self._gaps = 0
+        """Its bit n is set if the number n below the highest one is missing: with a container of
+        numbers strangers could fill the memory."""
         self.missing = 0
 
     def take(self, number: int) -> None:
         """Take a number into account."""
-        if self._highest is None or abs(number - self._highest) > _MAX_GAP:
+        ahead = 0 if self._highest is None else number - self._highest
+        if self._highest is None or abs(ahead) > _MAX_GAP:
+            self._highest, self._gaps = number, 0
+        elif ahead > 0:
             self._highest = number
-            self._missing.clear()
-        elif number > self._highest:
-            self._note_gap(self._highest + 1, number)
-            self._highest = number
-        elif number in self._missing:
-            del self._missing[number]
+            self.missing += ahead - 1
+            between = (1 << ahead) - 2
+            self._gaps = (self._gaps << ahead | between) & _LATE
+        elif self._gaps >> -ahead & 1:
+            self._gaps ^= 1 << -ahead
             self.missing -= 1
-
-    def _note_gap(self, first: int, end: int) -> None:
-        self.missing += end - first
-        self._missing.update(dict.fromkeys(range(max(first, end - _MAX_LATE), end)))
-        while len(self._missing) > _MAX_LATE:
-            self._missing.popitem(last=False)
 
 
 class _Client:
@@ -99,7 +99,8 @@ class Counts:
         name = emitted.client_uuid
         if not name or (emitted.seq_no is None and emitted.stats is None):
             return
-        service = service_of(emitted.resource)
+        name = name[:_MAX_NAME_CHARS]
+        service = service_of(emitted.resource)[:_MAX_NAME_CHARS]
         with self._lock:
             client = self._clients.setdefault((service, name), _Client(service, name))
             self._clients.move_to_end((service, name))

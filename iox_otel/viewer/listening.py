@@ -74,7 +74,7 @@ def reached(host: str) -> str:
 
     Where it is every address, that is a name of this machine; IPv6's are listened on alone.
     """
-    return {"0.0.0.0": "localhost", "::": "[::1]"}.get(host) or bracketed(host)
+    return {"0.0.0.0": "localhost", "::": "[::1]"}.get(host) or bracketed(host)  # noqa: S104  how such an address is shown
 
 
 def _resolve(host: str, port: int, kind: socket.SocketKind) -> tuple[int, tuple[str, int]]:

@@ -17,6 +17,9 @@ from iox_otel_bridge.wire.otlp_decode import read_json_request, request_to_json
 
 from .stored import Batch, Source, StoredSpan, batches_of
 
+_NOT_OF_THE_FILE = (ValueError, TypeError, AttributeError, SystemError)
+"""Python's errors: what they say is of the program and not of the file."""
+
 
 def trace_of(spans: Iterable[StoredSpan]) -> dict[str, Any]:
     """Return *spans* as an ExportTraceServiceRequest in JSON."""
@@ -75,8 +78,7 @@ def _read(body: bytes) -> ExportTraceServiceRequest:
     try:
         return read_json_request(body)
     except DecodeError as exc:
-        if not isinstance(exc.__cause__, ValueError | TypeError | AttributeError):
+        if not isinstance(exc.__cause__, _NOT_OF_THE_FILE):
             raise
-        # These are Python's, and say nothing of the file.
         expected = "expected resourceSpans with scopeSpans with spans, and ids in hexadecimal"
         raise DecodeError(f"not an ExportTraceServiceRequest in JSON: {expected}") from None

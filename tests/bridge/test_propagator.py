@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import baggage, trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagators import jaeger
 from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
@@ -31,6 +32,7 @@ from iox_otel_bridge.propagator import (
     PropagatorHeaderParser,
 )
 from iox_otel_bridge.remote import RemoteSpan
+from iox_otel_bridge.trust import Trust
 
 Headers = list[tuple[bytes, bytes]]
 Carrier = dict[str, str]
@@ -635,6 +637,36 @@ def test_packaged_propagators_read_what_ours_writes() -> None:
     for propagator in (TraceContextTextMapPropagator(), jaeger.JaegerPropagator()):
         found = remote(propagator.extract(carrier))
         assert (found.trace_id, found.span_id, found.trace_flags) == (TRACE_ID, SPAN_ID, 1)
+
+
+PACKAGED = (
+    CompositePropagator([TraceContextTextMapPropagator(), W3CBaggagePropagator()]),
+    CompositePropagator([JaegerPropagator(), B3MultiFormat(), B3SingleFormat()]),
+    jaeger.JaegerPropagator(),
+    DerivedIox(),
+)
+any_headers = st.lists(
+    st.tuples(
+        st.sampled_from([*TRACE_HEADER_NAMES, b"baggage", b"uberctx-a", b"uberctx-\xff", b"\xff"]),
+        values | st.sampled_from([b"a=b;c", b"a=%ff", b"%", b"k=v," * 200, b"1:1:1:1"]),
+    ),
+    max_size=10,
+)
+peers = st.none() | st.sampled_from(["10.0.0.1", "::1", "", "unix", "fe80::1%eth0", "١.١.١.١"])
+
+
+@pytest.mark.parametrize("propagator", PACKAGED)
+@pytest.mark.parametrize("trust", [None, Trust("10.0.0.0/8,::1", 1)])
+@given(any_headers, peers)
+def test_whatever_reads_them_headers_raise_nothing_else(
+    propagator: TextMapPropagator, trust: Trust | None, headers: Headers, peer: str | None
+) -> None:
+    """With any propagator, from any client: a context, nothing, or a HeaderError of one line."""
+    try:
+        PropagatorHeaderParser(propagator, trust=trust).parse(headers, peer=peer)
+    except HeaderError as error:
+        assert len(str(error)) < 120
+        assert str(error).isprintable()
 
 
 def test_huge_requests_are_dealt_with_at_once() -> None:

@@ -162,7 +162,14 @@ def test_unknown_exporter(value: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["http://user:hunter2@host:1", "hunter2@host", "https://host/?key=hunter2"]
+    "value",
+    [
+        "http://user:hunter2@host:1",
+        "hunter2@host",
+        "https://host/?key=hunter2",
+        "http://user:hunter2@host/?key=hunter2",
+        "host/?key=hunter2",
+    ],
 )
 def test_secrets_are_not_shown(value: str) -> None:
     """Credentials in an endpoint are refused, and the line does not repeat them."""

@@ -26,6 +26,12 @@ def clean_environment(**environ: str) -> dict[str, str]:
     return kept | environ
 
 
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """An environment that configures nothing of ours."""
+    return clean_environment()
+
+
 class Server:
     """A running `iox-otel run`."""
 

@@ -229,7 +229,7 @@ def test_a_large_trace_through_the_console(
     if form == "json":
         assert written == large
     else:
-        assert 100 < written < 5_000  # the rest is summed up
+        assert 100 < written < large / 20  # the rest is summed up
         assert " more spans" in out.read_text()
     assert peak_mb < 700
     tables.add(
@@ -277,10 +277,10 @@ def test_a_large_trace_in_the_viewer(large: int, tmp_path: Path, tables: Tables)
 
 def settled(viewer: Viewer) -> dict[str, int]:
     """Return what it says of its spans once that changes no more."""
-    seen = -1
-    while True:
+    seen, unchanged = -1, 0
+    while unchanged < 5:
         spans: dict[str, int] = viewer.status()["spans"]  # type: ignore[assignment]
-        if spans["seen"] == seen:
-            return spans
+        unchanged = unchanged + 1 if spans["seen"] == seen else 0
         seen = spans["seen"]
         time.sleep(1)
+    return spans

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -82,6 +84,19 @@ def test_clients_without_number() -> None:
     loss = counts.loss()
     assert (loss["datagrams"], len(loss["processes"])) == (1_500, 1_000)
     assert loss["processes"][0]["client"] == "500"
+
+
+def test_strangers_cannot_fill_the_memory() -> None:
+    """Whatever names and numbers datagrams have, all clients together take little of it."""
+    counts = Counts()
+    tracemalloc.start()
+    for client in range(1_500):
+        for number in range(0, 20_000, 5_000):
+            counts.take_datagram(emitted(f"{client}{'x' * 60_000}", number))
+    held_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held_bytes < 8 << 20
+    assert counts.loss()["datagrams"] == 1_500 * 3 * 4_999
 
 
 def test_what_is_refused() -> None:

@@ -238,6 +238,10 @@ def test_a_large_file(receiving: Receiving) -> None:
         (b'{"resourceSpans": "x"}', "expected resourceSpans with scopeSpans with spans"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "x"}]}]}]}', "hexadecimal"),
         (b'{"resourceSpans": [{"scopeSpans": [{"spans": [{}]}]}]}', "1 spans have no valid"),
+        (
+            b'{"resourceSpans": [{"\\ud800": 1}]}',
+            "expected resourceSpans with scopeSpans with spans",
+        ),
         (b"[" * 100_000, "nested too deeply"),
         (b"[" * 950 + b"]" * 950, None),
         (b'{"resourceSpans":' + b"[" * 960 + b"]" * 960 + b"}", None),

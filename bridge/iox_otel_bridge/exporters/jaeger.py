@@ -80,7 +80,7 @@ class JaegerSender(Sender):
     def __init__(
         self,
         *,
-        host: str = "0.0.0.0",
+        host: str = "0.0.0.0",  # noqa: S104  a destination: this machine
         port: int = 6831,
         resource: Resource,
         max_packet_bytes: int = 65_000,

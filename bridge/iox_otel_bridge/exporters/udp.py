@@ -19,7 +19,7 @@ RESOLVE_INTERVAL_NS = 1_000_000_000
 """A name is not looked up again before this."""
 
 # "Any address" as a destination reaches the local host, on Linux only.
-_LOCAL = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+_LOCAL = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  a destination: this machine
 
 # Errors that say nothing about the address: another would not do better.
 _ABOUT_THE_DATAGRAM = frozenset((errno.EAGAIN, errno.EMSGSIZE, errno.ENOBUFS, errno.EWOULDBLOCK))

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from .errors import DecodeError
 from .jaeger_types import EMIT_BATCH_ARGS, reader
 
+_LONGEST_REASON = 200
+
 
 class ClientStats(NamedTuple):
     """What a client lost since it started, in spans."""
@@ -46,7 +48,7 @@ def decode_batch(datagram: bytes) -> Batch:
     except DecodeError:
         raise
     except Exception as exc:
-        raise DecodeError(f"not an emitBatch message in compact Thrift: {exc!r}") from exc
+        raise DecodeError(f"not an emitBatch message in compact Thrift: {_reason(exc)}") from exc
     return Batch(batch.process, batch.spans, batch.seqNo, _client_stats(batch.stats))
 
 
@@ -64,6 +66,11 @@ def _require_fields(batch: Any) -> None:
         tags += span.tags or ()
     for tag in tags:
         tag.validate()
+
+
+def _reason(error: Exception) -> str:
+    """Return what is wrong in one short line: some errors quote the whole datagram in theirs."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REASON]
 
 
 def _client_stats(stats: Any) -> ClientStats | None:

@@ -25,6 +25,14 @@ _ELLIPSIS = "…"
 _ATTRIBUTE, _KIND = 0x4A, 0x30
 _DELIMITED = frozenset((0x0A, 0x12, 0x1A, 0x22, 0x2A, _ATTRIBUTE))
 _FIXED64 = frozenset((0x39, 0x41))
+_NO_REQUEST = (
+    ValueError,
+    RecursionError,
+    json_format.ParseError,
+    AttributeError,
+    TypeError,
+    SystemError,  # protobuf's, where a lone surrogate is in the name of a field
+)
 
 _Holder = Span | Span.Event | Span.Link | Resource | InstrumentationScope
 """What has attributes."""
@@ -68,8 +76,9 @@ def read_json_request(body: bytes) -> ExportTraceServiceRequest:
         return json_format.ParseDict(said, ExportTraceServiceRequest(), ignore_unknown_fields=True)
     except DecodeError:
         raise
-    except (ValueError, RecursionError, json_format.ParseError, AttributeError, TypeError) as exc:
-        raise DecodeError(f"not an ExportTraceServiceRequest in JSON: {str(exc)[:200]}") from exc
+    except _NO_REQUEST as exc:
+        reason = " ".join(str(exc).split())[:200]
+        raise DecodeError(f"not an ExportTraceServiceRequest in JSON: {reason}") from exc
 
 
 def load_json(text: str | bytes) -> Any:

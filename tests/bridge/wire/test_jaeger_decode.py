@@ -171,6 +171,14 @@ def test_times_that_cannot_be() -> None:
     assert (message.start_time_unix_nano, message.end_time_unix_nano) == (0, 0)
 
 
+def test_a_refusal_is_short() -> None:
+    """It does not quote the whole of a datagram that is no text where it should be."""
+    nameless = b"\x82\x81\x01\x90\x4e" + b"\xff" * 10_000
+    with pytest.raises(DecodeError, match="UnicodeDecodeError") as caught:
+        decode_datagram(nameless)
+    assert len(str(caught.value)) < 300
+
+
 @given(st.data())
 def test_a_damaged_datagram_is_refused_or_read(data: st.DataObject) -> None:
     """Whatever is wrong with the bytes, the only error is DecodeError."""

@@ -98,6 +98,8 @@ def test_what_was_read_is_written_back() -> None:
         b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz"}]}]}]}',
         b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"links": [7]}]}]}]}',
         b"[" * 100_000,
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"\\ud800": 1}]}]}]}',
+        b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"name": "\\ud800"}]}]}]}',
     ],
 )
 def test_json_that_is_no_request(body: bytes) -> None:

@@ -97,7 +97,7 @@ class Ending(NamedTuple):
 UVICORN = ("-m", "uvicorn", "--log-level", "warning", "--port", "{port}", "program:app")
 GUNICORN = (
     *("-m", "gunicorn", "--log-level", "warning", "-k", "uvicorn_worker.UvicornWorker"),
-    *("--bind", "127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm", "program:app"),
+    *("--bind", "127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm", "program:app"),  # noqa: S108
 )
 
 ENDINGS = [
