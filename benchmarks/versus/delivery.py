@@ -50,15 +50,15 @@ def tracing_to_sink(how: str) -> Any:
 
 
 def _ours(how: str, clock: Clock) -> Measure:
-    from iox_otel import Span, SpanRecorder
+    from iox_otel import Span
 
     tracing = tracing_to_sink(how)
-    root = Span.root("root", tracing.collector)
+    root = Span.root("root", tracing.collector).ctx
     values = values_of(1)
 
     def record(count: int) -> None:
         for _ in range(count):
-            with SpanRecorder(root.child("child")) as span:
+            with root.recorder("child") as span:
                 for key, value in zip(KEYS, values, strict=True):
                     span.set_metadata(key, value)
 
@@ -136,12 +136,12 @@ def http_otel() -> Measure:
 
 
 def _burst_ours(spans: int) -> int:
-    from iox_otel import Span, SpanRecorder
+    from iox_otel import Span
 
     tracing = tracing_to_sink("grpc")
-    root = Span.root("root", tracing.collector)
+    root = Span.root("root", tracing.collector).ctx
     for _ in range(spans):
-        with SpanRecorder(root.child("child")) as span:
+        with root.recorder("child") as span:
             span.set_metadata("table", "metrics")
     tracing.force_flush(_FLUSH_S)
     delivered: int = tracing.stats()["otlp"].delivered

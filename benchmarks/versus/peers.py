@@ -11,10 +11,18 @@ UNREACHABLE = "http://127.0.0.1:9"
 
 
 def bridge() -> Any:
-    """Return a processor of ours."""
+    """Return a processor of ours, over what stands in for one of our exporters."""
     from iox_otel_bridge import BridgeProcessor
+    from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Verdict
 
-    return BridgeProcessor(discarding_exporter())
+    class Discard(Sender):
+        def encode(self, spans: Sequence[AnySpan]) -> Sequence[Batch]:
+            return (Batch(b"", len(spans), 1),)
+
+        def send(self, batch: Batch, timeout_s: float) -> Outcome:
+            return Outcome(Verdict.DELIVERED)
+
+    return BridgeProcessor(Discard)
 
 
 def discarding_exporter() -> Any:
