@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
+# All other CPythons here, by version: on PATH, or among those of pyenv. A shim of pyenv's may run none.
+PYTHONS ?= $(foreach v,3.12 3.13,$(firstword $(foreach p,python$(v) $(wildcard $(HOME)/.pyenv/versions/$(v).*/bin/python),\
+  $(shell $(p) -c "import sys; sys.version_info[:2] == ($(subst .,$(comma),$(v))) and print('$(p)')" 2> /dev/null))))
+comma := ,
 FUZZ_VENV := .venv-fuzz
 FUZZ_STAMP := $(FUZZ_VENV)/.installed
 AUDIT_VENV := .venv-audit
 VERSUS := @PYTHONPATH=benchmarks $(BENCH_VENV)/bin/python -m versus
 
-.PHONY: help install demo test browser peers test-peers test-faults soak faults-report bench bench-quick bench-report bench-collector bench-viewer fuzz audit lint format docs screenshots lock clean
+.PHONY: help install demo test test-pythons test-python browser peers test-peers test-faults soak faults-report bench bench-quick bench-report bench-collector bench-viewer fuzz audit lint format docs screenshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +34,15 @@ demo: $(STAMP) ## Run the server, write, query, and show the query's trace
 
 test: $(STAMP) ## Run all tests, warnings as errors
 	$(BIN)/python -m pytest
+
+test-pythons: ## Run them on every other CPython that is here (PYTHONS), each in a .venv-VERSION of its own
+	@test -n "$(strip $(PYTHONS))" || { echo "no other Python found; set PYTHONS, e.g. make test-pythons PYTHONS=python3.13"; exit 1; }
+	@for python in $(PYTHONS); do $(MAKE) --no-print-directory test-python PYTHON=$$python || exit 1; done
+
+test-python:
+	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
+	$(MAKE) --no-print-directory install VENV=.venv-$$version && \
+	{ echo "Python $$version"; .venv-$$version/bin/python -m pytest --ignore tests/viewer/browser; }
 
 browser: ## Install Debian's chromium, for the tests of the viewer's page (needs root)
 	@command -v chromium > /dev/null || \
@@ -115,4 +128,4 @@ lock: $(STAMP) ## Renew requirements/; needs uv (pip install uv)
 	  --constraint requirements/dev.txt --extra server --group fuzz pyproject.toml -o requirements/fuzz.txt
 
 clean: ## Remove .venv and caches
-	rm -rf $(VENV) $(BENCH_VENV) $(FUZZ_VENV) $(AUDIT_VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

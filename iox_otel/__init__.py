@@ -14,6 +14,7 @@ from ._context import SpanContext
 from ._current import current
 from ._limits import SpanCut, SpanLimits, set_span_limits, span_limits, spans_cut
 from ._recorder import SpanRecorder
+from ._report import failures
 from ._span import Span
 from ._values import MetaValue, SpanEvent, SpanKind, SpanStatus
 
@@ -32,6 +33,7 @@ __all__ = [
     "SpanStatus",
     "TraceCollector",
     "current",
+    "failures",
     "set_span_limits",
     "span_limits",
     "spans_cut",

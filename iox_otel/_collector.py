@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from _thread import get_ident  # noqa: PLC2701  `threading` costs more to import
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -24,16 +25,29 @@ class TraceCollector(Protocol):
 
 
 class LogTraceCollector:
-    """Logs each span at INFO to the logger "iox_otel"."""
+    """Logs each span at INFO to the logger "iox_otel".
+
+    A span that a logging handler records while it is told of another is not logged: that would
+    never end.
+    """
 
     def __init__(self) -> None:
         import logging
 
         self._logger = logging.getLogger("iox_otel")
+        self._logging: set[int] = set()  # threads
 
     def export(self, span: Span) -> None:
         """Log *span* on one line."""
-        self._logger.info("span %r %r %r %r", span, span.metadata, span.start_ns, span.end_ns)
+        thread = get_ident()
+        if thread in self._logging:
+            _report.report("a span recorded by a logging handler is not logged")
+            return
+        self._logging.add(thread)
+        try:
+            self._logger.info("span %r %r %r %r", span, span.metadata, span.start_ns, span.end_ns)
+        finally:
+            self._logging.discard(thread)
 
 
 class RingBufferTraceCollector:

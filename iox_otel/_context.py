@@ -214,8 +214,12 @@ class SpanContext:
         recorder = _new(_recorder.SpanRecorder)
         recorder.span = span
         recorder._token = None
-        span.start_ns = now_ns = _clock.wall_ns()
-        recorder._epoch_ns = now_ns - _clock.monotonic_ns()
+        try:
+            span.start_ns = now_ns = _clock.wall_ns()
+            recorder._epoch_ns = now_ns - _clock.monotonic_ns()
+        except Exception:
+            span.start_ns = None
+            recorder._untimed()
         return recorder
 
     def __eq__(self, other: object) -> bool:

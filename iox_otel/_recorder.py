@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from . import _clock, _limits
+from . import _clock, _limits, _report
 from ._current import current
-from ._report import report
 from ._span import LOST
-from ._values import SHORT_TYPES, SpanEvent, SpanStatus, text_of
+from ._values import SHORT_TYPES, SpanEvent, SpanStatus, qualified_name, text_of
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -44,8 +43,8 @@ class SpanRecorder:
 
     span: Span | None
     """The span being recorded; None for the no-op, and once it is finished or taken."""
-    _epoch_ns: int
-    """The wall clock's reading at the monotonic clock's zero, as of the start."""
+    _epoch_ns: int | None
+    """The wall clock's reading at the monotonic clock's zero, as of the start; None if unknown."""
     _token: Token[object] | None
 
     # All in __new__, so that None costs one comparison and no object.
@@ -55,11 +54,19 @@ class SpanRecorder:
         self = object.__new__(cls)
         self.span = span
         self._token = None
-        now_ns = _clock.wall_ns()
-        self._epoch_ns = now_ns - _clock.monotonic_ns()
-        if span.start_ns is None or span.start_ns > now_ns:
-            span.start_ns = now_ns
+        try:
+            now_ns = _clock.wall_ns()
+            self._epoch_ns = now_ns - _clock.monotonic_ns()
+            if span.start_ns is None or span.start_ns > now_ns:
+                span.start_ns = now_ns
+        except Exception:
+            self._untimed()
         return self
+
+    def _untimed(self) -> None:
+        """Go on without times: somebody has replaced a clock, or a start, by what does not work."""
+        self._epoch_ns = None
+        _report.report("a clock raised")
 
     def __enter__(self) -> SpanRecorder:
         if self.span is not None:
@@ -80,9 +87,15 @@ class SpanRecorder:
             except ValueError:
                 pass  # closed in another context (an async generator's): nothing to restore here
         if self.span is not None:
-            if exc is not None:
-                self.exception(exc)
-            self.finish()
+            try:
+                if exc is not None:
+                    self.exception(exc)
+            except Exception:  # at the end of a runaway recursion there is no stack left for it
+                _report_with_what_stack_is_left("an exception could not be recorded")
+            try:
+                self.finish()
+            except Exception:
+                _report_with_what_stack_is_left("a span could not be finished and is lost")
 
     def finish(self) -> None:
         """End the span and export it. Does nothing the second time."""
@@ -90,8 +103,8 @@ class SpanRecorder:
         if span is None:
             return
         self.span = None
-        end_ns = self._epoch_ns + _clock.monotonic_ns()
         try:
+            end_ns = self._epoch_ns + _clock.monotonic_ns()  # type: ignore[operator]  # see below
             if span._events:
                 end_ns = end_after(span._events[-1], end_ns)
             if span.end_ns is None or span.end_ns < end_ns:
@@ -99,15 +112,17 @@ class SpanRecorder:
             # The application may have moved the start meanwhile.
             if span.start_ns is None or span.start_ns > end_ns:
                 span.start_ns = end_ns
-        except TypeError:  # it may even have put there what is no number
+        except TypeError:  # there is no epoch; or the application has put there what is no number
             pass
+        except Exception:
+            _report.report("a clock raised")
         # As `Span.export`, written out: most spans end here.
         collector = span.ctx.collector
         if collector is not None:
             try:
                 collector.export(span)
             except Exception:
-                report(LOST)
+                _report.report(LOST)
 
     def set_metadata(self, key: str, value: object) -> None:
         """Keep *value* under *key*, replacing what was there. Takes any type, see `MetaValue`."""
@@ -229,6 +244,18 @@ def end_after(last: SpanEvent, end_ns: int) -> int:
     return last.time_ns if end_ns < last.time_ns < end_ns + _CLOCKS_APART_NS else end_ns
 
 
+_MAX_FRAMES = 100
+"""Of a stack the innermost are kept. An exception that passes through a thousand spans of a deep
+recursion would be written out a thousand times, longer each time: minutes in all."""
+
+
+def _report_with_what_stack_is_left(message: str) -> None:
+    try:
+        _report.report(message)
+    except RecursionError:
+        pass
+
+
 def _record_exception(span: Span, exc: BaseException) -> None:
     if _is_cancellation(exc):
         span.event("cancelled")
@@ -237,14 +264,13 @@ def _record_exception(span: Span, exc: BaseException) -> None:
 
     try:
         message = str(exc)
-        stack = "".join(traceback.format_exception(exc))
+        stack = "".join(traceback.format_exception(exc, limit=-_MAX_FRAMES))
     except Exception:
         message = stack = text_of(exc)
-    kind = type(exc)
     span.event(
         "exception",
         **{
-            "exception.type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+            "exception.type": qualified_name(type(exc)),
             "exception.message": message,
             "exception.stacktrace": stack,
         },

@@ -13,6 +13,7 @@ from ._values import (
     SpanKind,
     SpanStatus,
     event_metadata_of,
+    event_time_ns,
     fitted,
     text_of,
 )
@@ -101,7 +102,7 @@ class Span:
         try:
             if not self.ctx.add_link(other.trace_id, other.span_id):
                 self._lose(LINKS)
-        except (AttributeError, ValueError):
+        except Exception:
             _report.report("a link to an invalid span context was left out")
 
     def set_metadata(self, key: str, value: object) -> None:
@@ -125,8 +126,12 @@ class Span:
         if metadata and len(metadata) > _limits.MAX_EVENT_METADATA:
             self._lose(METADATA, len(metadata) - _limits.MAX_EVENT_METADATA)
         if type(event) is str:
+            try:
+                now_ns = _clock.wall_ns()
+            except Exception:
+                now_ns = event_time_ns()
             details = event_metadata_of(metadata, self._fitted) if metadata else {}
-            self._add_text(event, _clock.wall_ns(), details)
+            self._add_text(event, now_ns, details)
             return
         if not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
             made = SpanEvent(event, metadata)  # type: ignore[arg-type]

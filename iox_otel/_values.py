@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from itertools import islice
 
-from . import _clock, _limits
+from . import _clock, _limits, _report
 
 MetaValue = (
     str | float | int | bool | Sequence[str] | Sequence[float] | Sequence[int] | Sequence[bool]
@@ -50,7 +50,7 @@ def meta_value(value: object) -> MetaValue:
     try:
         return _convert(value)
     except Exception:
-        return f"<{type(value).__name__}: unprintable>"
+        return _unprintable(type(value))
 
 
 def fitted(value: object) -> tuple[MetaValue, int]:
@@ -78,7 +78,7 @@ def _convert(value: object) -> MetaValue:
         element = type(items[0]) if items else str
         if element in _PLAIN_TYPES and all(type(item) is element for item in items):
             return items
-        return str(value)
+        return _exact(str(value))
     # If it was never imported this is none of its; importing it costs 2 ms.
     datetime = sys.modules.get("datetime")
     if datetime is not None and isinstance(value, datetime.timedelta):
@@ -90,8 +90,24 @@ def _convert(value: object) -> MetaValue:
     if isinstance(value, float):
         return float(value)
     if isinstance(value, str):
-        return str.__str__(value)  # its own __str__ may say something else, as Enum's does
-    return str(value)
+        return _exact(value)  # its own __str__ may say something else, as Enum's does
+    return _exact(str(value))  # which may be a subclass of str, too
+
+
+_exact = str.__str__
+_name_of = type.__dict__["__name__"].__get__  # a metaclass may have another, and that may raise
+
+
+def _unprintable(kind: type) -> str:
+    return f"<{_name_of(kind)}: unprintable>"
+
+
+def qualified_name(kind: type) -> str:
+    """Return the name of *kind* with its module's, unless that is `builtins`; never raises."""
+    try:
+        return f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    except Exception:
+        return str(_name_of(kind))
 
 
 def text_of(value: object) -> str:
@@ -101,11 +117,11 @@ def text_of(value: object) -> str:
     """
     kind = type(value)  # isinstance would ask the value too, and an unbound proxy raises then
     try:
-        return str.__str__(value if issubclass(kind, str) else str(value))
+        return _exact(value if issubclass(kind, str) else str(value))
     except Exception:
         if issubclass(kind, int):  # more digits than Python writes (sys.set_int_max_str_digits)
             return int.__format__(value, "#x")  # type: ignore[arg-type]
-        return f"<{kind.__name__}: unprintable>"
+        return _unprintable(kind)
 
 
 def _fit(value: object) -> MetaValue:
@@ -154,9 +170,14 @@ class SpanEvent:
     def __init__(
         self, msg: str, metadata: Mapping[str, object] | None = None, *, time_ns: int | None = None
     ) -> None:
-        self.time_ns = _clock.wall_ns() if time_ns is None else time_ns
+        self.time_ns = event_time_ns() if time_ns is None else time_ns
         self.msg = msg if type(msg) is str else text_of(msg)
-        self.metadata: dict[str, MetaValue] = event_metadata_of(metadata) if metadata else {}
+        self.metadata: dict[str, MetaValue] = {}
+        try:
+            if metadata:
+                self.metadata = event_metadata_of(metadata)
+        except Exception:  # no mapping, or one that lies about itself
+            _report.report("the metadata of an event could not be read")
 
     def set_metadata(self, key: str, value: object) -> None:
         """Keep *value* under *key*; any type is taken, see `MetaValue`."""
@@ -166,3 +187,12 @@ class SpanEvent:
 
     def __repr__(self) -> str:
         return f"SpanEvent({self.msg!r}, {self.metadata!r}, time_ns={self.time_ns})"
+
+
+def event_time_ns() -> int:
+    """Return the time of what happens now; 0 if the clock raises."""
+    try:
+        return _clock.wall_ns()
+    except Exception:  # somebody has replaced it
+        _report.report("a clock raised")
+        return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from random import Random
@@ -16,6 +15,7 @@ from opentelemetry.context import (
 )
 
 from .backlog import Backlog
+from .clock import monotonic_s
 from .notices import Notices
 from .sender import AnySpan, Batch, Outcome, Sender, Stats, Verdict
 from .waiter import MAX_WAIT_S
@@ -73,7 +73,7 @@ class Delivery:
 
     def retry_in_s(self) -> float:
         """Return in how many seconds the next attempt is due; 0 or less: now."""
-        return 0.0 if self.hurried else self._retry_s - time.monotonic()
+        return 0.0 if self.hurried else self._retry_s - monotonic_s()
 
     def hurry(self, *, closing: bool) -> None:
         """Try at once, and when *closing* as if it were the first time.
@@ -92,7 +92,7 @@ class Delivery:
         """Count spans that the sender held; see `sender.Pipeline`."""
         self._backlog.settle_held(delivered, failed)
         if delivered:
-            self.accepted_s = time.monotonic()
+            self.accepted_s = monotonic_s()
             self._notices.delivering()
 
     def meanwhile(self) -> float:
@@ -139,7 +139,7 @@ class Delivery:
             raise
         except BaseException as error:
             if len(spans) == 1:
-                self._notices.warn("a span could not be encoded", repr(error), trace=True)
+                self._notices.warn("a span could not be encoded", error, trace=True)
             return None
 
     def send_next(self, timeout_s: float) -> None:
@@ -149,14 +149,16 @@ class Delivery:
         outcome = self._try(batch, timeout_s)
         if self._backlog.ended:
             return  # the deadline came first, all is counted
-        if outcome.verdict is Verdict.RETRY:
+        if outcome is not None and outcome.verdict is Verdict.RETRY:
             self._back_off(outcome)
             return
         self._retries, self._retry_s, self._asked_to_wait = 0, 0.0, False
-        if outcome.verdict is Verdict.DELIVERED:
+        if outcome is None:
+            self._backlog.settle(0, failed=batch.span_count)
+        elif outcome.verdict is Verdict.DELIVERED:
             self._delivered(batch, outcome)
         elif outcome.verdict is Verdict.HELD:
-            self.accepted_s = time.monotonic()
+            self.accepted_s = monotonic_s()
             self._backlog.hold()
         elif outcome.verdict is Verdict.TOO_LARGE:
             self._split(batch, outcome)
@@ -164,7 +166,8 @@ class Delivery:
             self._backlog.settle(0, failed=batch.span_count)
             self._notices.warn("spans were refused and are lost", outcome.detail)
 
-    def _try(self, batch: Batch, timeout_s: float) -> Outcome:
+    def _try(self, batch: Batch, timeout_s: float) -> Outcome | None:
+        """Return what the sender says, None if it raised."""
         self.sending = True
         try:
             self.meanwhile()  # so that what waits is encoded behind many short waits, too
@@ -173,14 +176,14 @@ class Delivery:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._notices.warn("sending failed, spans are lost", repr(error), trace=True)
-            return Outcome(Verdict.FATAL, detail=repr(error))
+            self._notices.warn("sending failed, spans are lost", error, trace=True)
+            return None
         finally:
             self.sending = False
 
     def _delivered(self, batch: Batch, outcome: Outcome) -> None:
         rejected = min(max(outcome.rejected, 0), batch.span_count)
-        self.accepted_s = time.monotonic()
+        self.accepted_s = monotonic_s()
         self._backlog.settle(batch.span_count - rejected, failed=rejected)
         self._notices.delivering()
         if rejected:
@@ -193,7 +196,7 @@ class Delivery:
         if outcome.retry_after_s is not None:
             delay_s = min(max(FIRST_RETRY_S, outcome.retry_after_s), LONGEST_PATIENCE_S)
         self._retries += 1
-        self._retry_s = time.monotonic() + delay_s
+        self._retry_s = monotonic_s() + delay_s
         if outcome.detail:
             self._notices.stuck(outcome.detail)
 
@@ -201,7 +204,7 @@ class Delivery:
         try:
             pieces = [piece for piece in self._sender().split(batch) if piece.span_count]
         except Exception as error:
-            self._notices.warn("a batch could not be split", repr(error), trace=True)
+            self._notices.warn("a batch could not be split", error, trace=True)
             pieces = []
         same_spans = sum(piece.span_count for piece in pieces) == batch.span_count
         if len(pieces) > 1 and same_spans:
@@ -217,8 +220,10 @@ class Delivery:
         self.sending = True
         try:
             return bool(self.sender.flush(min(max(0.0, timeout_s), MAX_WAIT_S)))
-        except Exception as error:
-            self._notices.warn("flushing failed", repr(error), trace=True)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            self._notices.warn("flushing failed", error, trace=True)
             return False
         finally:
             self.sending = False
@@ -228,7 +233,7 @@ class Delivery:
         try:
             return None if self.sender is None else self.sender.idle()
         except Exception as error:
-            self._notices.warn("the exporter failed while idle", repr(error), trace=True)
+            self._notices.warn("the exporter failed while idle", error, trace=True)
             return None
 
     def interrupt(self) -> None:
@@ -238,7 +243,7 @@ class Delivery:
             if self.sending and sender is not None:
                 sender.interrupt()
         except Exception as error:
-            self._notices.warn("the exporter could not be interrupted", repr(error), trace=True)
+            self._notices.warn("the exporter could not be interrupted", error, trace=True)
 
     def close(self) -> None:
         """Let go of the sender, for good."""
@@ -247,7 +252,7 @@ class Delivery:
             if sender is not None:
                 sender.close()
         except Exception as error:
-            self._notices.warn("closing failed", repr(error), trace=True)
+            self._notices.warn("closing failed", error, trace=True)
 
     def _sender(self) -> Sender:
         if self.sender is None:

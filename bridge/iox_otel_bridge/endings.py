@@ -7,12 +7,12 @@ import os
 import signal
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Sequence
 from types import FrameType
 from typing import Generic, Protocol, TypeVar
 
+from .clock import monotonic_s
 from .notices import Notices
 from .waiter import Waiter
 
@@ -96,7 +96,7 @@ def begin_flush_all() -> None:
         try:
             endable.begin_flush()
         except Exception as error:
-            _notices.warn("a flush could not be begun", repr(error), trace=True)
+            _notices.warn("a flush could not be begun", error, trace=True)
 
 
 def end_all() -> bool:
@@ -110,7 +110,7 @@ def end_all() -> bool:
 
 def end(endables: Sequence[Endable], timeout_s: float | None = None) -> bool:
     """As `end_all`, for *endables* only, and for *timeout_s* at most."""
-    began_s = time.monotonic()
+    began_s = monotonic_s()
 
     def accepted_s() -> float:
         return max((each.accepted_s() for each in endables), default=began_s)
@@ -162,7 +162,7 @@ def _end_contained() -> None:
     try:
         end_all()
     except Exception as error:  # never a traceback at the end of somebody's program
-        _notices.warn("the last spans could not be delivered", repr(error), trace=True)
+        _notices.warn("the last spans could not be delivered", error, trace=True)
 
 
 def _after_fork_in_child() -> None:
@@ -171,7 +171,7 @@ def _after_fork_in_child() -> None:
         try:
             forkable.after_fork()
         except Exception as error:
-            _notices.warn("a forked child could not start afresh", repr(error), trace=True)
+            _notices.warn("a forked child could not start afresh", error, trace=True)
     _join_multiprocessing()
 
 

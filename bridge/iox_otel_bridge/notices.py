@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-import time
 
 from .backlog import Backlog
+from .clock import monotonic_s
+from .plain import text_of
 from .sender import Stats
 
 INTERVAL_S = 10.0
@@ -39,10 +40,10 @@ class Notices:
 
         Args:
             message: one of few distinct texts.
-            detail: what differs from time to time.
+            detail: what differs from time to time; an exception is shown by its `repr`.
             trace: add the current exception's traceback.
         """
-        now_s = time.monotonic()
+        now_s = monotonic_s()
         last_s = self._last_s.get(message)
         if last_s is not None and now_s - last_s < INTERVAL_S:
             self._swallowed[message] = self._swallowed.get(message, 0) + 1
@@ -50,7 +51,9 @@ class Notices:
         self._last_s[message] = now_s
         repeated = self._swallowed.pop(message, 0)
         more = f" ({repeated} more like it since the last such line)" if repeated else ""
-        self.say(f"{message}: {detail}{more}" if detail != "" else message + more, trace=trace)
+        self.say(
+            f"{message}: {_shown(detail)}{more}" if detail != "" else message + more, trace=trace
+        )
         return True
 
     def say(self, line: str, *, trace: bool = False) -> None:
@@ -73,7 +76,7 @@ class Notices:
 
     def losing(self, backlog: Backlog) -> None:
         """Say that spans are being dropped for want of room, or that this is over and how many."""
-        lost, now_s = backlog.stats().dropped_queue_full, time.monotonic()
+        lost, now_s = backlog.stats().dropped_queue_full, monotonic_s()
         if not self._losing:
             self._losing = True
             if now_s - self._lost_said_s >= INTERVAL_S:
@@ -94,3 +97,14 @@ class Notices:
                 f"{stats.dropped_queue_full} queue full, {stats.dropped_export_failed} export "
                 f"failed, {stats.dropped_shut_down} not delivered before the end"
             )
+
+
+def _shown(detail: object) -> str:
+    if isinstance(detail, BaseException):
+        try:
+            return repr(detail)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # the class is somebody else's
+            pass
+    return text_of(detail)

@@ -14,6 +14,8 @@ Scalar = str | bool | int | float
 
 MAX_TIME_NS = (1 << 64) - 1
 
+_name_of = type.__dict__["__name__"].__get__  # a metaclass may have another, and that may raise
+
 
 def text_of(value: object) -> str:
     """Return *value* as text that UTF-8 can carry; never raises.
@@ -27,7 +29,7 @@ def text_of(value: object) -> str:
     except Exception:
         if issubclass(kind, int):  # more digits than Python writes (sys.set_int_max_str_digits)
             return int.__format__(value, "#x")  # type: ignore[arg-type]
-        return f"<{kind.__name__}: unprintable>"
+        return f"<{_name_of(kind)}: unprintable>"
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 

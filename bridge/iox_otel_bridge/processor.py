@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from time import monotonic
 from typing import TypeGuard
 
 from opentelemetry.sdk.resources import Resource
@@ -13,10 +12,12 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from . import endings
 from .backlog import Backlog
+from .clock import monotonic_s
 from .delivery import Delivery
 from .foreign import ExporterSender
 from .notices import Notices
 from .sender import AnySpan, Sender, Stats
+from .surroundings import SUB_INTERPRETER, is_sub_interpreter
 from .waiter import Waiter
 from .worker import Timing, Worker
 
@@ -57,6 +58,7 @@ class BridgeProcessor(SpanProcessor):
     Raises:
         TypeError: *exporter* is none of these.
         ValueError: a number is out of range.
+        RuntimeError: this is a sub-interpreter.
         Exception: whatever the factory raises.
     """
 
@@ -73,6 +75,8 @@ class BridgeProcessor(SpanProcessor):
         exit_timeout_s: float = 5.0,
         name: str | None = None,
     ) -> None:
+        if is_sub_interpreter():
+            raise RuntimeError(SUB_INTERPRETER)
         _check("max_queue_size", max_queue_size, 1)
         _check("max_queue_bytes", max_queue_bytes, 1)
         _check("max_batch_size", max_batch_size, 1)
@@ -122,7 +126,7 @@ class BridgeProcessor(SpanProcessor):
             timeout_millis: how long to wait at most; None is the default as well, as in the SDK.
             timeout_s: the same in seconds, instead.
         """
-        return self._worker.flush(monotonic() + _seconds(timeout_millis, timeout_s))
+        return self._worker.flush(monotonic_s() + _seconds(timeout_millis, timeout_s))
 
     def flush_before_exit(
         self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
@@ -133,7 +137,7 @@ class BridgeProcessor(SpanProcessor):
         For a server's own way of ending, which should not take longer because a receiver is dead.
         """
         wait_s = min(_seconds(timeout_millis, timeout_s), self._timing.exit_timeout_s)
-        return self._worker.flush(monotonic() + wait_s, quiet_s=self._timing.exit_quiet_s)
+        return self._worker.flush(monotonic_s() + wait_s, quiet_s=self._timing.exit_quiet_s)
 
     def shutdown(  # type: ignore[override]  # the SDK's returns None, and nobody minds an answer
         self, timeout_millis: float | None = DEFAULT_TIMEOUT_MS, *, timeout_s: float | None = None
@@ -152,7 +156,7 @@ class BridgeProcessor(SpanProcessor):
         if timeout_s is None and endings.process_is_ending():
             endings.begin_flush_all()  # the others need not wait for their turn
             return endings.end([self._worker], timeout_s=wait_s)
-        waiter = Waiter(monotonic() + wait_s)
+        waiter = Waiter(monotonic_s() + wait_s)
         self._worker.begin_shutdown(waiter)
         return self._worker.finish_shutdown(waiter)
 

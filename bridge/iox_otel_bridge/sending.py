@@ -6,6 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from .notices import Notices
+from .surroundings import GREENLETS_STOP, greenlets_stop_for_grpc
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
 
@@ -59,6 +62,8 @@ def _otlp_sender_class(protocol: str) -> type[OtlpGrpcSender | OtlpHttpSender]:
     if protocol == "grpc":
         from .exporters.otlp_grpc import OtlpGrpcSender
 
+        if greenlets_stop_for_grpc():
+            Notices("otlp").say(GREENLETS_STOP)
         return OtlpGrpcSender
     from .exporters.otlp_http import OtlpHttpSender
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Collection
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -11,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Self
 from iox_otel import FanOutTraceCollector, set_span_limits
 
 from . import endings
+from .clock import monotonic_s
 from .processor import BridgeProcessor, Destination
 from .propagator import IoxPropagator, PropagatorHeaderParser
 from .resource import make_resource
 from .sender import Stats
 from .sending import sink
 from .setting_types import ConfigError
+from .surroundings import SUB_INTERPRETER, is_sub_interpreter
 from .trust import Trust
 from .waiter import Waiter
 
@@ -152,7 +153,7 @@ class Tracing:
         if timeout_s is None:
             return endings.end(ends)
         # All at once, and none waits for another: a dead receiver costs the time only once.
-        waiter_of = [(each, Waiter(time.monotonic() + timeout_s)) for each in ends]
+        waiter_of = [(each, Waiter(monotonic_s() + timeout_s)) for each in ends]
         for each, waiter in waiter_of:
             each.begin_shutdown(waiter)
         delivered = [each.finish_shutdown(waiter) for each, waiter in waiter_of]
@@ -215,6 +216,8 @@ class Tracing:
         )
 
     def _processor(self, exporter: str, config: TracingConfig) -> BridgeProcessor:
+        if is_sub_interpreter():  # before anything is imported that breaks there
+            raise ConfigError(f"Cannot set up the traces exporter {exporter!r}: {SUB_INTERPRETER}")
         try:
             make_sender, self._destinations[exporter] = sink(exporter, config, self._resource)
         except ValueError as exc:

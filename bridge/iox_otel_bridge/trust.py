@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from iox_otel.http import Extracted
 
 from .backlog import Tally
+from .clock import monotonic_s
 from .notices import Notices
 from .setting_types import ALWAYS, networks_of
 
@@ -43,7 +43,7 @@ class Trust:
         who: str = ALWAYS,
         max_debug_per_second: int = 0,
         *,
-        clock_s: Callable[[], float] = time.monotonic,
+        clock_s: Callable[[], float] = monotonic_s,
     ) -> None:
         self._networks = None if who == ALWAYS else networks_of(who)
         self._max_debug = max_debug_per_second

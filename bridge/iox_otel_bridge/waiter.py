@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from threading import Lock
+
+from .clock import monotonic_s
 
 
 class Waiter:
@@ -35,7 +36,7 @@ class Waiter:
         self.refused = refused
         self.told = told
         self.answer = False
-        self.began_s = time.monotonic()
+        self.began_s = monotonic_s()
         self._deadline_s = deadline_s
         self._quiet_s = quiet_s
         self._accepted_s = accepted_s
@@ -44,7 +45,7 @@ class Waiter:
 
     def left_s(self) -> float:
         """Return how many seconds it will still wait; 0 or less if no more."""
-        now_s = time.monotonic()
+        now_s = monotonic_s()
         left_s = self._deadline_s - now_s
         if self._accepted_s is not None:
             since_s = now_s - max(self.began_s, self._accepted_s())

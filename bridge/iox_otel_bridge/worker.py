@@ -8,10 +8,10 @@ from _thread import start_new_thread  # noqa: PLC2701  a Thread takes locks when
 from collections import deque
 from collections.abc import Sequence
 from threading import Lock, get_ident
-from time import monotonic
 from typing import NamedTuple
 
 from .backlog import NEVER, Backlog
+from .clock import monotonic_s
 from .delivery import Delivery, suppressed_instrumentation
 from .notices import Notices
 from .sender import AnySpan
@@ -78,7 +78,7 @@ class Worker:
         self._kept = False  # whether all was delivered, when it was over
         self._begun: Waiter | None = None  # of the last flush that nobody waits for
         self._retired = False  # nobody can wait, as nobody knows of it
-        self._empty_s = monotonic()  # when the inbox was last seen empty
+        self._empty_s = monotonic_s()  # when the inbox was last seen empty
 
     # Recording threads, `__del__` and signal handlers: nothing here waits.
 
@@ -122,7 +122,7 @@ class Worker:
         """Ask for everything to be delivered now, and do not wait. Safe in a signal handler."""
         begun = self._begun
         if begun is None or begun.done():
-            begun = self._begun = self._flush_waiter(monotonic() + UNATTENDED_S)
+            begun = self._begun = self._flush_waiter(monotonic_s() + UNATTENDED_S)
             begun.told = None
             self._waiters.append(begun)
         else:  # one is enough, however often it is asked for
@@ -176,7 +176,7 @@ class Worker:
         """Shut down in the background: nobody can record or wait any more."""
         if not self.over:
             self._retired = True
-            self.begin_shutdown(Waiter(monotonic() + UNATTENDED_S))
+            self.begin_shutdown(Waiter(monotonic_s() + UNATTENDED_S))
             self.rouse()
 
     def abandon(self) -> None:
@@ -219,7 +219,7 @@ class Worker:
             waiter.wait()
             return
         try:
-            waiter.began_s = monotonic()
+            waiter.began_s = monotonic_s()
             self._ident = get_ident()
             with suppressed_instrumentation():
                 self._run(waiter)
@@ -246,14 +246,14 @@ class Worker:
         try:
             self._run(None)
         except BaseException as error:  # a defect of ours must not end all delivery
-            self._notices.warn("the export thread failed and goes on", repr(error), trace=True)
+            self._notices.warn("the export thread failed and goes on", error, trace=True)
             self._wake.acquire(timeout=1.0)
 
     def _run(self, waiter: Waiter | None) -> None:
         """Work until it is over, or until *waiter* is done."""
         while not self.over and not (waiter and waiter.done()):
             if not self.backlog.inbox:
-                self._empty_s = monotonic()
+                self._empty_s = monotonic_s()
             if self.backlog.losing:
                 self._notices.losing(self.backlog)
             if (self._waiters or self.backlog.closed) and self._answer():
@@ -272,7 +272,7 @@ class Worker:
             return False
         if waiting >= self._max_batch_size or self._waiters or self.backlog.closed:
             return True
-        return monotonic() >= self._empty_s + self._schedule_delay_s
+        return monotonic_s() >= self._empty_s + self._schedule_delay_s
 
     def _must_wait(self) -> bool:
         """Return whether what is encoded must leave first, lest spans are dropped that no others
@@ -290,7 +290,7 @@ class Worker:
             self._wake.acquire(timeout=-1 if left_s == math.inf else min(left_s, MAX_WAIT_S))
         backlog.watch(NEVER)
         if not raw:
-            self._empty_s = monotonic()
+            self._empty_s = monotonic_s()
 
     def _rest_s(self, waiter: Waiter | None, raw: int) -> float:
         left_s = waiter.left_s() if waiter else math.inf
@@ -299,7 +299,7 @@ class Worker:
         if self.backlog.ready:
             left_s = min(left_s, self.delivery.retry_in_s())
         if raw and not self._must_wait():
-            left_s = min(left_s, self._empty_s + self._schedule_delay_s - monotonic())
+            left_s = min(left_s, self._empty_s + self._schedule_delay_s - monotonic_s())
         elif not raw and not self.backlog.ready:
             idle_s = self.delivery.idle()
             left_s = min(left_s, math.inf if idle_s is None else max(0.001, idle_s))

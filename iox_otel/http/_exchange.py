@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from iox_otel import SpanStatus, _clock
 from iox_otel._recorder import _is_cancellation, _record_exception, end_after
 from iox_otel._report import report
+from iox_otel._values import qualified_name
 
 from . import classify
 from ._disconnect import log_cancelled, says_disconnect
@@ -323,9 +324,7 @@ class Exchange:
             return
         span.event("error getting frame" if in_body else "error processing request")
         _record_exception(span, error)
-        kind = type(error)
-        name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-        span.set_metadata("error.type", name)
+        span.set_metadata("error.type", qualified_name(type(error)))
 
     def _cancelled(self) -> bool:
         """Return whether the client did not get the whole response; log and record it.

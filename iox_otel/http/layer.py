@@ -116,10 +116,13 @@ class TraceLayer:
     ) -> None:
         exchange = None
         if span is not None or self._measure is not None or debug_logger() is not None:
-            exchange = Exchange(
-                scope, receive, send, span=span, context=context, measure=self._measure
-            )
-            receive, send = exchange.receive, exchange.send
+            try:
+                exchange = Exchange(
+                    scope, receive, send, span=span, context=context, measure=self._measure
+                )
+                receive, send = exchange.receive, exchange.send
+            except Exception:
+                report("a request could not be traced")
         token = current.set(span or context) if context is not None else None
         try:
             await self.app(scope, receive, send)

@@ -46,9 +46,10 @@ UPDATE trace SET
 WHERE number = :number
 """
 _UPDATE_ROOT = """
-UPDATE trace SET has_root = ?1, root_start_ns = ?2, root_service = ?3, root_name = ?4
-WHERE number = ?5 AND (?1 > has_root OR (?1 = has_root AND ?2 < root_start_ns))
+UPDATE trace SET has_root = :has, root_start_ns = :start, root_service = :service, root_name = :name
+WHERE number = :number AND (:has > has_root OR (:has = has_root AND :start < root_start_ns))
 """
+_ROOT = ("has", "start", "service", "name", "number")
 _COUNT_SERVICE = """
 INSERT INTO service_of VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET spans = spans + excluded.spans
@@ -177,7 +178,8 @@ class Arrivals:
         write(_ADD_FACET, sorted(self._facets))
         write(_ADD_TERM, _terms_of(traces))
         write(_UPDATE_TRACE, [trace.fields for trace in traces])
-        write(_UPDATE_ROOT, [(*trace.root, trace.number) for trace in traces])
+        roots = [(*trace.root, trace.number) for trace in traces]
+        write(_UPDATE_ROOT, [dict(zip(_ROOT, root, strict=True)) for root in roots])
         of_services = ((t.number, *service) for t in traces for service in t.services.items())
         write(_COUNT_SERVICE, of_services)
         self._common.write()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-import time
+from _thread import start_new_thread  # noqa: PLC2701  see `Attempt`
 from collections.abc import Callable
-from threading import Lock, Thread
+from threading import Lock
 from typing import Generic, TypeVar
+
+from iox_otel_bridge.clock import monotonic_s
 
 T = TypeVar("T")
 
@@ -21,6 +23,9 @@ class Attempt(Generic[T]):
     A timeout given to a socket bounds each of its operations, and nothing bounds the look-up of a
     host name; so only a thread that is left behind makes a deadline true. What is left behind ends
     when its socket times out, and never holds up the end of the process.
+
+    The thread and the lock it is waited for by are both what they were when this was imported: if
+    gevent patched one of them since, the thread would be a greenlet that the lock lets never run.
     """
 
     def __init__(self, work: Callable[[], T]) -> None:
@@ -30,7 +35,7 @@ class Attempt(Generic[T]):
         # A plain lock, not an Event: `interrupt` may be called from a signal handler.
         self._over = Lock()
         self._over.acquire()
-        self._thread = Thread(target=self._run, name="iox-otel-attempt", daemon=True)
+        self._running = False
 
     def result(self, timeout_s: float, meanwhile: Callable[[], float] | None = None) -> T:
         """Run the work and return what it does, after *timeout_s* seconds at most.
@@ -44,11 +49,12 @@ class Attempt(Generic[T]):
             GivenUp: the time was over, or `interrupt` was called.
             Exception: the work raised it.
         """
+        self._running = True
         try:
-            self._thread.start()
+            start_new_thread(self._run, ())
         except RuntimeError:
             self._run()
-        over = self._wait(time.monotonic() + timeout_s, meanwhile)
+        over = self._wait(monotonic_s() + timeout_s, meanwhile)
         if self._answers:
             return self._answers[0]
         if self._errors:
@@ -58,7 +64,7 @@ class Attempt(Generic[T]):
     def _wait(self, deadline_s: float, meanwhile: Callable[[], float] | None) -> bool:
         while True:
             pause_s = math.inf if meanwhile is None else meanwhile()
-            left_s = max(0.0, deadline_s - time.monotonic())
+            left_s = max(0.0, deadline_s - monotonic_s())
             if self._over.acquire(timeout=min(left_s, pause_s)):
                 return True
             if left_s <= pause_s:
@@ -70,7 +76,7 @@ class Attempt(Generic[T]):
 
     def running(self) -> bool:
         """Whether the work is still going on, given up or not."""
-        return self._thread.is_alive()
+        return self._running
 
     def _run(self) -> None:
         try:
@@ -78,6 +84,7 @@ class Attempt(Generic[T]):
         except Exception as error:
             self._errors.append(error)
         finally:
+            self._running = False
             self._finish()
 
     def _finish(self) -> None:

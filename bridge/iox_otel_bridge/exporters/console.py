@@ -6,7 +6,6 @@ import io
 import logging
 import os
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from iox_otel import SpanEvent
 from iox_otel.tree import SpanRecord
+from iox_otel_bridge.clock import monotonic_s
 from iox_otel_bridge.records import record_of, slim
 from iox_otel_bridge.render import TraceView, render_trace
 from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Pipeline, Sender, Verdict
@@ -63,7 +63,7 @@ class ConsoleSender(Sender):
         resource: Resource,
         format: ConsoleFormat = "auto",
         stream: TextIO | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = monotonic_s,
     ) -> None:
         if format not in _FORMATS:
             raise ValueError(f"format must be one of {', '.join(_FORMATS)}, got {format!r}")

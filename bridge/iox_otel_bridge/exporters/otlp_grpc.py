@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
 from opentelemetry.sdk.resources import Resource
 
+from iox_otel_bridge.clock import monotonic_s
 from iox_otel_bridge.sender import Outcome, Verdict
 
 from .otlp import MAX_BATCH_BYTES, OtlpSender
@@ -100,10 +100,10 @@ class _Call:
         future = self._future = exporter.start(body, timeout_s)
         if self._interrupted:
             future.cancel()
-        deadline_s = time.monotonic() + timeout_s + _GRACE_S
+        deadline_s = monotonic_s() + timeout_s + _GRACE_S
         while True:
             pause_s = meanwhile()
-            left_s = max(0.0, deadline_s - time.monotonic())
+            left_s = max(0.0, deadline_s - monotonic_s())
             try:
                 return bytes(future.result(min(left_s, pause_s)))
             except grpc.FutureTimeoutError:

@@ -6,9 +6,10 @@ import io
 import os
 import select
 import sys
-import time
 from collections.abc import Callable
 from typing import TextIO
+
+from iox_otel_bridge.clock import monotonic_s
 
 _SLICE_S = 0.05
 """How soon an interrupted write returns."""
@@ -93,7 +94,7 @@ class StreamWriter:
             return True
         self._is_interrupted = False
         try:
-            self._drain(time.monotonic() + timeout_s)
+            self._drain(monotonic_s() + timeout_s)
         except BaseException:
             self._pending.clear()
             raise
@@ -114,7 +115,7 @@ class StreamWriter:
                 continue
             del self._pending[:written]
             self.written_bytes += written
-            if self._is_interrupted or time.monotonic() > deadline_s:
+            if self._is_interrupted or monotonic_s() > deadline_s:
                 return
 
     def _piece(self) -> bytearray:
@@ -133,7 +134,7 @@ class StreamWriter:
             return True
         while True:
             pause_s = _SLICE_S if self.meanwhile is None else min(_SLICE_S, self.meanwhile())
-            left_s = min(pause_s, deadline_s - time.monotonic())
+            left_s = min(pause_s, deadline_s - monotonic_s())
             if poll.poll(max(0.0, left_s) * 1000):
                 return True
             if left_s < pause_s or self._is_interrupted:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from iox_otel_bridge.exporters import attempt
 from iox_otel_bridge.exporters.attempt import Attempt, GivenUp
 
 LONG_S = 20.0
@@ -106,9 +107,9 @@ def test_interrupt_after_the_answer() -> None:
 def test_without_threads_the_caller_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """An interpreter that starts no more threads still gets the work done."""
 
-    def refuse(thread: threading.Thread) -> None:
+    def refuse(*args: object) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(attempt, "start_new_thread", refuse)
 
     assert Attempt(threading.get_ident).result(LONG_S) == threading.get_ident()
