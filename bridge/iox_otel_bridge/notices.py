@@ -105,6 +105,6 @@ def _shown(detail: object) -> str:
             return repr(detail)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # the class is somebody else's
+        except BaseException:  # noqa: S110  the class is somebody else's
             pass
     return text_of(detail)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import grpc
@@ -17,73 +14,11 @@ from opentelemetry.context import (
     _SUPPRESS_INSTRUMENTATION_KEY,
     get_value,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
+from faultkit.receivers import GrpcReceiver, HttpReceiver
 from iox_otel import Span, SpanContext, SpanRecorder, current
 from iox_otel_bridge import BridgeProcessor
-from iox_otel_bridge.exporters.otlp_grpc import OtlpGrpcSender
-from iox_otel_bridge.exporters.otlp_http import OtlpHttpSender
-
-
-class Sink:
-    """What has arrived at a Collector, by the names of the spans."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.url = ""
-
-    def take(self, body: bytes) -> None:
-        request = ExportTraceServiceRequest.FromString(body)
-        for resource in request.resource_spans:
-            for scope in resource.scope_spans:
-                self.names += [span.name for span in scope.spans]
-
-
-@contextmanager
-def http_sink() -> Iterator[Sink]:
-    sink = Sink()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            sink.take(self.rfile.read(int(self.headers["content-length"])))
-            self.send_response(200)
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        sink.url = f"http://127.0.0.1:{server.server_address[1]}"
-        yield sink
-        server.shutdown()
-        thread.join()
-
-
-@contextmanager
-def grpc_sink() -> Iterator[Sink]:
-    sink = Sink()
-
-    class Handlers(grpc.GenericRpcHandler):  # type: ignore[misc]
-        def service(self, details: Any) -> Any:
-            def export(body: bytes, context: Any) -> bytes:
-                sink.take(body)
-                return b""
-
-            return (
-                grpc.unary_unary_rpc_method_handler(export) if details.method == _EXPORT else None
-            )
-
-    with ThreadPoolExecutor(2) as pool:
-        server = grpc.server(pool, handlers=[Handlers()])
-        sink.url = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-        server.start()
-        yield sink
-        server.stop(0).wait()
 
 
 class Instrumentation:
@@ -150,20 +85,18 @@ def test_the_calls_of_an_exporter_are_not_traced_into_a_loop(
     protocol: str, heeds: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The application's calls are traced by its instrumentation, those of the exporter are not."""
-    with (http_sink if protocol == "http" else grpc_sink)() as sink:
-        sender = OtlpHttpSender if protocol == "http" else OtlpGrpcSender
-        processor = BridgeProcessor(
-            lambda: sender(resource=Resource({}), endpoint=sink.url), schedule_delay_s=0.01
-        )
-        made = Instrumentation(processor, heeds)
-        instrument(made, monkeypatch)
-        with made.call():
-            pass
-        assert processor.force_flush(timeout_s=10)
-        time.sleep(0.5)  # in which a loop would go round many times
-        assert processor.force_flush(timeout_s=10)
+    receiver = HttpReceiver() if protocol == "http" else GrpcReceiver()
+    processor = BridgeProcessor(receiver.sender, schedule_delay_s=0.01)
+    made = Instrumentation(processor, heeds)
+    instrument(made, monkeypatch)
+    with made.call():
+        pass
+    assert processor.force_flush(timeout_s=10)
+    time.sleep(0.5)  # in which a loop would go round many times
+    assert processor.force_flush(timeout_s=10)
 
-        assert sorted(sink.names) == ["call", "native call"]
-        assert made.calls >= 2  # it does see the exporter's
-        assert processor.stats().recorded == 2
-        processor.shutdown(timeout_s=5)
+    assert sorted(span.name for span in receiver.spans) == ["call", "native call"]
+    assert made.calls >= 2  # it does see the exporter's
+    assert processor.stats().recorded == 2
+    processor.shutdown(timeout_s=5)
+    receiver.stop()
