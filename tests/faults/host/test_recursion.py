@@ -74,9 +74,7 @@ def grpc_sink() -> Iterator[Sink]:
                 sink.take(body)
                 return b""
 
-            return (
-                grpc.unary_unary_rpc_method_handler(export) if details.method == _EXPORT else None
-            )
+            return grpc.unary_unary_rpc_method_handler(export)
 
     with ThreadPoolExecutor(2) as pool:
         server = grpc.server(pool, handlers=[Handlers()])
