@@ -75,7 +75,7 @@ def test_signal_handlers_and_finalizers_record_flush_and_count_at_any_moment() -
     def on_alarm(signum: int, frame: object) -> None:
         nonlocal signals
         signals += 1
-        # Not by `with`, which sets a ContextVar: Python 3.11 itself crashes if a signal handler does
+        # Not by `with`, which sets a ContextVar: Python 3.11 itself crashes if a handler does
         # so while the collector of garbage runs within another `set` (see docs/library.md).
         recorder = context.recorder("signal")
         recorder.event("struck", at=str(frame))
