@@ -13,6 +13,10 @@ from opentelemetry.context import (
     detach,
     set_value,
 )
+from opentelemetry.trace import NonRecordingSpan, set_span_in_context
+from opentelemetry.trace import SpanContext as OtelSpanContext
+
+from iox_otel import SpanContext, current
 
 from .backlog import Backlog
 from .clock import monotonic_s
@@ -271,9 +275,20 @@ def _checked(outcome: Outcome) -> Outcome:
 
 @contextmanager
 def suppressed_instrumentation() -> Iterator[None]:
-    """Let what an exporter does go untraced, inside the block: tracing it would never end."""
-    token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+    """Let what an exporter does go untraced, inside the block: tracing it would never end.
+
+    Instrumentation libraries look for the key. Those that do not find an unsampled span, natively
+    and as OpenTelemetry's current one, under which neither starts a trace.
+    """
+    unsampled = set_span_in_context(_UNSAMPLED)
+    token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True, unsampled))
+    native_token = current.set(_UNSAMPLED_NATIVE)
     try:
         yield
     finally:
+        current.reset(native_token)
         detach(token)
+
+
+_UNSAMPLED_NATIVE = SpanContext(trace_id=1, span_id=1, sampled=False)
+_UNSAMPLED = NonRecordingSpan(OtelSpanContext(1, 1, is_remote=False))

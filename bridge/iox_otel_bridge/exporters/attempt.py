@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from _thread import start_new_thread  # noqa: PLC2701  see `Attempt`
 from collections.abc import Callable
+from contextvars import copy_context
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -51,7 +52,8 @@ class Attempt(Generic[T]):
         """
         self._running = True
         try:
-            start_new_thread(self._run, ())
+            # In a copy of the context, which says that what an exporter does is not to be traced.
+            start_new_thread(copy_context().run, (self._run,))
         except RuntimeError:
             self._run()
         over = self._wait(monotonic_s() + timeout_s, meanwhile)

@@ -70,6 +70,15 @@ def test_whatever_an_exporter_does_costs_that_batch_only(
     assert lines[0].startswith("theirs: ")
 
 
+def test_an_exporter_without_a_flush_of_its_own_has_nothing_to_flush() -> None:
+    """The base class says neither yes nor no; what was exported is delivered."""
+    processor = BridgeProcessor(Misbehaving(SpanExportResult.SUCCESS))
+    SpanContext.new(processor).recorder("work").finish()
+
+    assert processor.force_flush(timeout_s=5) is True
+    assert processor.shutdown(timeout_s=5) is True
+
+
 def test_an_exporter_that_never_comes_back_delays_nobody() -> None:
     """Recording goes on, and flush and shutdown return in their time, with every span counted."""
     release = threading.Event()
