@@ -37,6 +37,9 @@ RESOURCE = {
 }
 
 
+pytestmark = pytest.mark.usefixtures("wide_limits")  # its spans hold more than usual
+
+
 @pytest.fixture(scope="module")
 def collector(
     jaeger: Jaeger, zipkin: Zipkin, tmp_path_factory: pytest.TempPathFactory
