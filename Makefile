@@ -19,14 +19,18 @@ VERSUS := @PYTHONPATH=benchmarks $(BENCH_VENV)/bin/python -m versus
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
+define environment
+$(PYTHON) -m venv $(1)
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$(2).txt
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endef
+
 install: $(STAMP) ## Set up .venv with the locked dependencies
 
 $(STAMP): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "iox-otel needs Python 3.11 or later; set PYTHON, e.g. make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call environment,$(VENV),dev)
 	@touch $@
 
 demo: $(STAMP) ## Run the server, write, query, and show the query's trace
@@ -64,9 +68,7 @@ faults-report: $(STAMP) ## Write into docs/reliability.md what make soak found l
 	@PYTHONPATH=tests/peers:tests/kit $(BIN)/python -m faultkit.report
 
 $(BENCH_STAMP): requirements/bench.txt pyproject.toml
-	$(PYTHON) -m venv $(BENCH_VENV)
-	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
-	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call environment,$(BENCH_VENV),bench)
 	@touch $@
 
 bench: $(BENCH_STAMP) ## Measure iox-otel and its peers side by side, in an environment of its own
@@ -86,9 +88,7 @@ bench-viewer: $(STAMP) browser ## Measure the viewer and its page on this machin
 	@PYTHONPATH=tests/peers $(BIN)/python benchmarks/viewer.py
 
 $(FUZZ_STAMP): requirements/fuzz.txt pyproject.toml
-	$(PYTHON) -m venv $(FUZZ_VENV)
-	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
-	$(FUZZ_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call environment,$(FUZZ_VENV),fuzz)
 	@touch $@
 
 fuzz: $(FUZZ_STAMP) ## Run FUZZ_RUNS mutated inputs (a million) through each decoder, in about 35 minutes

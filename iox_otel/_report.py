@@ -29,7 +29,7 @@ def report(message: str, detail: object = "") -> None:
         if last_ns is not None and 0 <= now_ns - last_ns < INTERVAL_NS:
             return
         _last_ns[message] = now_ns
-        count = _failures(message)
+        count = count_of(message)
         repeated = count - _said.get(message, 0) - 1
         _said[message] = count
         _log(message, detail, repeated)
@@ -43,7 +43,13 @@ def failures() -> dict[str, int]:
     A trace collector or request metrics that raise, headers that cannot be parsed, a clock that
     does not work: each is logged at most once in 10 s, and counted here every time.
     """
-    return {message: _failures(message) for message in tuple(_steps)}
+    return {message: count_of(message) for message in tuple(_steps)}
+
+
+def count_of(message: str) -> int:
+    """Return how often *message* was reported, logged or not."""
+    steps = _steps.get(message)
+    return 0 if steps is None else maxsize - length_hint(steps)
 
 
 def _count(message: str) -> None:
@@ -52,10 +58,6 @@ def _count(message: str) -> None:
     if steps is None:
         steps = _steps.setdefault(message, iter(range(maxsize)))
     next(steps)
-
-
-def _failures(message: str) -> int:
-    return maxsize - length_hint(_steps[message])
 
 
 def _log(message: str, detail: object, repeated: int) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ._context import SpanContext
 
 LOST = "a trace collector raised, its span is lost"
-_CUT = "a span got more than it may hold, the rest is left out and counted"
 _UNKNOWN, _OK, _ERR = SpanStatus
 _new = object.__new__
 
@@ -174,8 +173,7 @@ class Span:
         """Count what is left out, as one of the fields of `SpanCut`."""
         if self._cut is None:
             self._cut = [0] * len(SpanCut._fields)
-            _limits.count_cut()
-            _report.report(_CUT, repr(text_of(self.name)[:80]))
+            _report.report(_limits.CUT, repr(text_of(self.name)[:80]))
         self._cut[what] += count
 
     def set_status(self, status: SpanStatus, message: str | None = None) -> None:

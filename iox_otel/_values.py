@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from _operator import ne  # noqa: PLC2701  `operator` costs more to import
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from itertools import islice
@@ -63,8 +62,7 @@ def fitted(value: object) -> tuple[MetaValue, int]:
     if type(value) is str:
         return (_shortened(value), 1) if len(value) > _limits.MAX_CHARS else (value, 0)
     if type(value) is tuple and value and type(value[0]) is str:
-        items = tuple(map(_shortened, value))
-        return items, sum(map(ne, items, value))
+        return tuple(map(_shortened, value)), sum(len(text) > _limits.MAX_CHARS for text in value)
     return value, 0
 
 

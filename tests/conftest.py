@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import signal
 import socket
 import sys
@@ -68,6 +69,14 @@ def outside() -> Iterator[list[str]]:
     _outside.clear()
     yield _outside
     assert _outside == []
+
+
+@pytest.fixture
+def no_otlp_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the machine's own settings of exporters and proxies out of a test."""
+    for name in list(os.environ):
+        if name.startswith("OTEL_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
 
 
 @pytest.fixture

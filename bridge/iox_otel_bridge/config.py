@@ -14,6 +14,7 @@ from .limits import span_limits_of
 from .resource import attributes_of
 from .setting_types import (
     checked,
+    first_set,
     one_of,
     otel_endpoint,
     readable_file,
@@ -190,8 +191,4 @@ def _warn_of_strangers(environ: Mapping[str, str]) -> None:
 
 def _first(environ: Mapping[str, str], pattern: str) -> tuple[str, str]:
     """Return the name and the text of the variable for traces, else of the one for all signals."""
-    for signal in ("_TRACES", ""):
-        variable = pattern.format(signal)
-        if given := environ.get(variable, "").strip():
-            return variable, given
-    return "", ""
+    return first_set(environ, [pattern.format(signal) for signal in ("_TRACES", "")])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from iox_otel import SpanLimits
 
-from .setting_types import checked, whole_number
+from .setting_types import checked, first_set, whole_number
 
 _MOST = (1 << 31) - 1
 VARIABLES: dict[str, tuple[str, ...]] = {
@@ -28,9 +28,7 @@ def span_limits_of(environ: Mapping[str, str]) -> SpanLimits:
     """
     said = {}
     for name, variables in VARIABLES.items():
-        for variable in variables:
-            if given := environ.get(variable, "").strip():
-                check = whole_number(_LEAST.get(name, 0), _MOST)
-                said[name] = checked(check, given, variable)
-                break
+        variable, given = first_set(environ, variables)
+        if given:
+            said[name] = checked(whole_number(_LEAST.get(name, 0), _MOST), given, variable)
     return SpanLimits(**said)

@@ -7,7 +7,7 @@ so. Values given in code go through the same functions as text from the environm
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -52,6 +52,14 @@ def checked(parse: Callable[[object], T], value: object, source: str) -> T:
         raise
     except ValueError as exc:
         raise ConfigError(f"Invalid value {shown(value)} for {source}: {exc}") from None
+
+
+def first_set(environ: Mapping[str, str], variables: Iterable[str]) -> tuple[str, str]:
+    """Return the name and the text of the first of *variables* that is set; "" for both if none."""
+    for variable in variables:
+        if given := environ.get(variable, "").strip():
+            return variable, given
+    return "", ""
 
 
 def exporters(value: object) -> str:

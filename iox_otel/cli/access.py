@@ -8,6 +8,9 @@ import socket
 from .failure import Failure
 from .http_client import NOT_IN_VALUE
 
+TOKEN_VARIABLE = "IOX_TOKEN"  # noqa: S105  a name
+"""Where `iox-otel run` and `iox-otel database` find the token when there is no flag."""
+
 
 def is_open(host: str, shown: str, flag: str, token: str | None) -> bool:
     """Tell whether other machines reach *host*; they must not without a token.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from .access import TOKEN_VARIABLE
 from .connection import Connection
 from .failure import one_line
 from .http_client import ApiError, HttpClient
@@ -110,7 +111,7 @@ def _error(response: httpx.Response) -> ApiError:
     if lines:
         return PartialWriteError(message, lines)
     if response.status_code == 401:
-        message += "; say it with --token or IOX_TOKEN"
+        message += f"; say it with --token or {TOKEN_VARIABLE}"
     kind = TooLargeError if response.status_code == 413 else ApiError
     return kind(message, status=response.status_code)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import re
 from collections.abc import Callable
@@ -14,9 +13,10 @@ import click
 from iox_otel import SpanContext
 from iox_otel.http.headers import format_jaeger_trace_context
 
-from .access import check_token
+from .access import TOKEN_VARIABLE, check_token
 from .failure import Failure
 from .http_client import NOT_IN_VALUE, check_url
+from .numbers import seconds
 
 DEFAULT_HOST = "http://127.0.0.1:8080"
 DEFAULT_TIMEOUT_S = 30.0
@@ -76,7 +76,9 @@ class Options(NamedTuple):
         return Connection(
             host=_host(self.host),
             headers=headers,
-            timeout_s=DEFAULT_TIMEOUT_S if self.timeout is None else _timeout_s(self.timeout),
+            timeout_s=DEFAULT_TIMEOUT_S
+            if self.timeout is None
+            else seconds(self.timeout, "--timeout"),
             verbose=self.verbose > 0,
             trace_id=trace_id,
         )
@@ -102,7 +104,7 @@ _OPTIONS = (
     click.option(
         "--token",
         metavar="TEXT",
-        help="What the server's --token is.  [IOX_TOKEN]",
+        help=f"What the server's --token is.  [{TOKEN_VARIABLE}]",
     ),
     click.option(
         "--timeout",
@@ -155,8 +157,10 @@ def _authorization(
         if token:
             raise Failure("--token and --header authorization exclude each other", 2)
         return ()
-    source, token = ("--token", token) if token else ("IOX_TOKEN", os.environ.get("IOX_TOKEN"))
-    token = check_token(token or "", source)
+    source = "--token"
+    if not token:
+        source, token = TOKEN_VARIABLE, os.environ.get(TOKEN_VARIABLE, "")
+    token = check_token(token, source)
     return (("Authorization", f"Bearer {token}"),) if token else ()
 
 
@@ -165,15 +169,3 @@ def _host(given: str | None) -> str:
     if given is None:
         source, given = "IOX_ADDR", os.environ.get("IOX_ADDR", "").strip() or DEFAULT_HOST
     return check_url(given, source, DEFAULT_HOST)
-
-
-def _timeout_s(given: str) -> float:
-    try:
-        timeout_s = float(given)
-    except ValueError:
-        timeout_s = math.nan
-    if not 0 < timeout_s <= 86_400:
-        raise Failure(
-            f"Invalid value {given!r} for --timeout: expected a number of seconds up to 86400", 2
-        )
-    return timeout_s

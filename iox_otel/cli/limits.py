@@ -2,50 +2,67 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from .extras import needed_by
-from .failure import Failure
-from .numbers import whole_number
+from iox_otel.conductor.limits import MIB, Limits
 
-if TYPE_CHECKING:
-    from iox_otel.conductor.limits import Limits
+from .numbers import seconds, whole_number
 
-_MIB = 1024 * 1024
 _MOST_MB = 1_000_000
 _MOST_AT_ONCE = 100_000
-_MOST_S = 86_400
 _LEAST_QUERY_MB = 4
 """With less, DataFusion cannot even begin to sort or to join."""
 
+_DEFAULT = Limits()
 _OPTIONS = (
-    ("--max-request-mb", "NUMBER", "The body of a request, as sent and unzipped, in MiB.", "10"),
-    ("--max-concurrent-requests", "NUMBER", "Requests at the same time.", "100"),
+    (
+        "--max-request-mb",
+        "NUMBER",
+        "The body of a request, as sent and unzipped, in MiB.",
+        _DEFAULT.max_request_bytes // MIB,
+    ),
+    (
+        "--max-concurrent-requests",
+        "NUMBER",
+        "Requests at the same time.",
+        _DEFAULT.max_concurrent_requests,
+    ),
     (
         "--max-concurrent-queries",
         "NUMBER",
         "Queries that run at the same time; others wait for 5 s.",
-        "8",
+        _DEFAULT.max_concurrent_queries,
     ),
     (
         "--query-timeout",
         "SECONDS",
         "How long a query may take, to its last row; 0 for any time.",
-        "60",
+        f"{_DEFAULT.query_timeout_s:g}",
     ),
-    ("--query-memory-mb", "NUMBER", "What a query may take to sort, join, group, in MiB.", "256"),
-    ("--max-data-mb", "NUMBER", "What all data together may take in memory, in MiB.", "1024"),
+    (
+        "--query-memory-mb",
+        "NUMBER",
+        "What a query may take to sort, join, group, in MiB.",
+        _DEFAULT.query_memory_bytes // MIB,
+    ),
+    (
+        "--max-data-mb",
+        "NUMBER",
+        "What all data together may take in memory, in MiB.",
+        _DEFAULT.max_data_bytes // MIB,
+    ),
 )
 
 
 def limit_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give *command* a flag for each limit; it gets the text of each by its keyword."""
     for flag, metavar, text, default in reversed(_OPTIONS):
-        option = click.option(flag, metavar=metavar, default=default, show_default=True, help=text)
+        option = click.option(
+            flag, metavar=metavar, default=str(default), show_default=True, help=text
+        )
         command = option(command)
     return command
 
@@ -61,24 +78,11 @@ def limits_of(given: Mapping[str, str]) -> Limits:
         flag = f"--{keyword.replace('_', '-')}"
         return whole_number(given[keyword], flag, least=least, most=most)
 
-    with needed_by("The server", "server"):
-        from iox_otel.conductor.limits import Limits
     return Limits(
-        max_request_bytes=number("max_request_mb", _MOST_MB) * _MIB,
+        max_request_bytes=number("max_request_mb", _MOST_MB) * MIB,
         max_concurrent_requests=number("max_concurrent_requests", _MOST_AT_ONCE),
         max_concurrent_queries=number("max_concurrent_queries", _MOST_AT_ONCE),
-        query_timeout_s=_timeout_s(given["query_timeout"]),
-        query_memory_bytes=number("query_memory_mb", _MOST_MB, _LEAST_QUERY_MB) * _MIB,
-        max_data_bytes=number("max_data_mb", _MOST_MB) * _MIB,
+        query_timeout_s=seconds(given["query_timeout"], "--query-timeout", zero_means="any time"),
+        query_memory_bytes=number("query_memory_mb", _MOST_MB, _LEAST_QUERY_MB) * MIB,
+        max_data_bytes=number("max_data_mb", _MOST_MB) * MIB,
     )
-
-
-def _timeout_s(text: str) -> float:
-    try:
-        timeout_s = float(text)
-    except ValueError:
-        timeout_s = math.nan
-    if not 0 <= timeout_s <= _MOST_S:
-        expected = f"expected a number of seconds up to {_MOST_S}, 0 for any time"
-        raise Failure(f"Invalid value {text!r} for --query-timeout: {expected}", 2)
-    return timeout_s

@@ -15,7 +15,7 @@ import click
 from iox_otel_bridge.config import TracingConfig, check_server_id
 from iox_otel_bridge.settings import SETTINGS
 
-from .access import check_token, is_open
+from .access import TOKEN_VARIABLE, check_token, is_open
 from .extras import needed_by
 from .failure import Failure
 from .limits import FLAGS, limit_options, limits_of
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 DEFAULT_SERVICE_NAME = "iox-conductor"
 DEFAULT_BIND = "127.0.0.1:8080"
-TOKEN_VARIABLE = "IOX_TOKEN"  # noqa: S105  a name
 END_S = 1.6
 """So long after the signal to end, spans are no longer tried to deliver: it is over within 2 s."""
 LEAST_FLUSH_S = 0.3
@@ -62,7 +61,7 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--token",
     metavar="TEXT",
     envvar=TOKEN_VARIABLE,
-    help="Ask for it; needed with a --http-bind that others can reach.  [IOX_TOKEN]",
+    help=f"Ask for it; needed with a --http-bind that others can reach.  [{TOKEN_VARIABLE}]",
 )
 @click.option(
     "--server-id",

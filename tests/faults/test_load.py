@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from faultkit.loads import LARGE_TRACE, OVERLOAD
-from faultkit.receivers import GrpcReceiver, HttpReceiver, Received
+from faultkit.receivers import AnyReceiver, Received, receiver_of
 from faultkit.report import Tables
 from faultkit.sinks import Sinks
 from iox_otel import Span, SpanRecorder
@@ -47,8 +47,8 @@ class Throttled(list[Received]):
 
 
 @pytest.fixture(params=["grpc", "http/protobuf"])
-def throttled(request: pytest.FixtureRequest) -> Iterator[GrpcReceiver | HttpReceiver]:
-    receiver = GrpcReceiver() if request.param == "grpc" else HttpReceiver()
+def throttled(request: pytest.FixtureRequest) -> Iterator[AnyReceiver]:
+    receiver = receiver_of(request.param)()
     receiver.received = Throttled(TAKEN_PER_S)
     yield receiver
     receiver.stop()
@@ -56,7 +56,7 @@ def throttled(request: pytest.FixtureRequest) -> Iterator[GrpcReceiver | HttpRec
 
 @pytest.mark.timeout(900)
 def test_twice_what_the_receiver_takes(
-    throttled: GrpcReceiver | HttpReceiver, load_s: float, tmp_path: Path, tables: Tables
+    throttled: AnyReceiver, load_s: float, tmp_path: Path, tables: Tables
 ) -> None:
     if throttled.protocol != "grpc" and load_s < 600:
         pytest.skip("one protocol is enough for a minute; make soak has both")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import random
 import signal
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 
 from faultkit import broken
 from faultkit.endings import MAIN, PRELUDE, SDK
-from faultkit.receivers import GrpcReceiver, HttpReceiver, Receiver
+from faultkit.receivers import AnyReceiver, GrpcReceiver, HttpReceiver, receiver_of
 from faultkit.report import Tables
 from iox_otel import Span, SpanRecorder
 from iox_otel_bridge import Tracing, TracingConfig
@@ -30,7 +29,7 @@ SLACK_S = 0.1
 """By how much a call may outlast the time it is given."""
 EXIT_S = 1.0
 
-ClassOf = type[GrpcReceiver] | type[HttpReceiver]
+pytestmark = pytest.mark.usefixtures("no_otlp_environment")
 
 
 @pytest.fixture(params=["grpc", "http/protobuf"])
@@ -39,18 +38,10 @@ def protocol(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def receiver(protocol: str) -> Iterator[GrpcReceiver | HttpReceiver]:
-    receiver = GrpcReceiver() if protocol == "grpc" else HttpReceiver()
+def receiver(protocol: str) -> Iterator[AnyReceiver]:
+    receiver = receiver_of(protocol)()
     yield receiver
     receiver.stop()
-
-
-@pytest.fixture(autouse=True)
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the machine's own settings out of the tests."""
-    for name in list(os.environ):
-        if name.startswith("OTEL_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
 
 
 def pipeline(address: str, protocol: str, scheme: str = "http") -> Tracing:
@@ -75,7 +66,7 @@ def stats_of(tracing: Tracing) -> Stats:
     return stats
 
 
-def names(receiver: Receiver) -> set[str]:
+def names(receiver: AnyReceiver) -> set[str]:
     return {span.name for span in receiver.spans}
 
 
@@ -120,7 +111,7 @@ def test_a_dead_receiver_costs_no_more_than_the_time_given(
 
 
 def test_an_answer_after_half_a_minute(
-    receiver: GrpcReceiver | HttpReceiver, protocol: str, tables: Tables
+    receiver: AnyReceiver, protocol: str, tables: Tables
 ) -> None:
     """Nobody waits for it, and its spans count as lost: whether they were taken is not known."""
     receiver.hang()
@@ -157,7 +148,7 @@ def delivered(tracing: Tracing, timeout_s: float) -> float:
 
 
 def test_resets_in_the_middle_of_a_request(
-    receiver: GrpcReceiver | HttpReceiver, protocol: str, tables: Tables
+    receiver: AnyReceiver, protocol: str, tables: Tables
 ) -> None:
     with broken.resetting(receiver.address, times=3) as address:
         tracing = pipeline(address, protocol)
@@ -167,19 +158,23 @@ def test_resets_in_the_middle_of_a_request(
     tables.add("sinks", "resets 3 connections", protocol, COUNT, COUNT, 0, f"{took_s:.1f} s")
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_receiver_that_asks_for_patience(status: int, tables: Tables) -> None:
-    receiver = HttpReceiver()
-    receiver.reply(status, b"later", {"Retry-After": "1"})
-    tracing = pipeline(receiver.address, "http/protobuf")
+def assert_patient(receiver: AnyReceiver, fault: str, tables: Tables) -> None:
+    """The receiver's next answer asks for a second: it is given that, and then gets all."""
+    tracing = pipeline(receiver.address, receiver.protocol)
     record(tracing)
     time.sleep(0.3)  # a flush does not hurry one who asked for patience
     took_s = delivered(tracing, 10) + 0.3
     assert took_s > 0.9
     assert len(names(receiver)) == COUNT
     receiver.stop()
-    fault = f"{status} with Retry-After: 1"
-    tables.add("sinks", fault, "http/protobuf", COUNT, COUNT, 0, f"{took_s:.1f} s")
+    tables.add("sinks", fault, receiver.protocol, COUNT, COUNT, 0, f"{took_s:.1f} s")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_receiver_that_asks_for_patience(status: int, tables: Tables) -> None:
+    receiver = HttpReceiver()
+    receiver.reply(status, b"later", {"Retry-After": "1"})
+    assert_patient(receiver, f"{status} with Retry-After: 1", tables)
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED"])
@@ -188,19 +183,11 @@ def test_a_grpc_receiver_that_asks_for_patience(code: str, tables: Tables) -> No
     receiver.throttle(1)
     failure = receiver.answers.pop()
     receiver.answers.append(failure._replace(code=grpc.StatusCode[code]))
-    tracing = pipeline(receiver.address, "grpc")
-    record(tracing)
-    time.sleep(0.3)
-    took_s = delivered(tracing, 10) + 0.3
-    assert took_s > 0.9
-    assert len(names(receiver)) == COUNT
-    receiver.stop()
-    fault = f"{code} with a retry delay of 1 s"
-    tables.add("sinks", fault, "grpc", COUNT, COUNT, 0, f"{took_s:.1f} s")
+    assert_patient(receiver, f"{code} with a retry delay of 1 s", tables)
 
 
 def test_a_permanent_refusal_costs_what_it_refuses(
-    receiver: GrpcReceiver | HttpReceiver, protocol: str, tables: Tables
+    receiver: AnyReceiver, protocol: str, tables: Tables
 ) -> None:
     tracing = pipeline(receiver.address, protocol)
     receiver.refuse("no such tenant")
@@ -217,7 +204,7 @@ def test_a_permanent_refusal_costs_what_it_refuses(
 
 
 def test_partial_success_is_taken_at_its_word(
-    receiver: GrpcReceiver | HttpReceiver, protocol: str, tables: Tables
+    receiver: AnyReceiver, protocol: str, tables: Tables
 ) -> None:
     tracing = pipeline(receiver.address, protocol)
     receiver.reject(7, "too old")
@@ -230,7 +217,7 @@ def test_partial_success_is_taken_at_its_word(
 
 
 def test_a_receiver_that_is_mostly_busy_gets_all_in_the_end(
-    receiver: GrpcReceiver | HttpReceiver, protocol: str, tables: Tables
+    receiver: AnyReceiver, protocol: str, tables: Tables
 ) -> None:
     """Seven of ten attempts fail for five seconds; ten seconds after the start all is there."""
     chance = random.Random(7)
@@ -279,7 +266,7 @@ RESOLVED = """
 
 
 def test_a_name_that_resolves_only_later(
-    receiver: GrpcReceiver | HttpReceiver, protocol: str, tmp_path: Path, tables: Tables
+    receiver: AnyReceiver, protocol: str, tmp_path: Path, tables: Tables
 ) -> None:
     """In a mount namespace of its own, whose /etc/hosts gets the name after a while."""
     hosts, program = tmp_path / "hosts", tmp_path / "program.py"
@@ -331,7 +318,7 @@ def test_a_certificate_that_is_not_trusted(
 
 def test_a_request_too_large_is_split(protocol: str, tables: Tables) -> None:
     """The receiver takes 10,000 bytes; a request of a thousand spans has some ten times that."""
-    receiver: GrpcReceiver | HttpReceiver
+    receiver: AnyReceiver
     if protocol == "grpc":
         receiver = GrpcReceiver(options=[("grpc.max_receive_message_length", 10_000)])
     else:

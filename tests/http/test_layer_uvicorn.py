@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
-import threading
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from faultkit.serving import DEADLINE_S, serving
 from iox_otel import SpanStatus
 from iox_otel.http import TraceLayer, span_context
 from iox_otel.testing import CapturingTraceCollector
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 HEADERS = f"uber-trace-id: {TRACE_ID}:00f067aa0ba902b7:0:1\r\n"
-DEADLINE_S = 20
-
-
-@contextlib.contextmanager
-def serving(app: Any, **options: Any) -> Iterator[tuple[str, int]]:
-    """Run *app* under uvicorn on a thread; gives its address, and ends it afterwards."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, **options)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        wait_until(lambda: server.started or not thread.is_alive())
-        try:
-            yield listener.getsockname()
-        finally:
-            server.should_exit = True
-            thread.join(DEADLINE_S)
-            assert not thread.is_alive()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Block until *condition* holds; fail at the deadline."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.002)
 
 
 def get(connection: socket.socket, path: str) -> None:

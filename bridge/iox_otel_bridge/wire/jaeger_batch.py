@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .errors import DecodeError
+from .errors import DecodeError, one_line
 from .jaeger_types import EMIT_BATCH_ARGS, reader
-
-_LONGEST_REASON = 200
 
 
 class ClientStats(NamedTuple):
@@ -48,7 +46,8 @@ def decode_batch(datagram: bytes) -> Batch:
     except DecodeError:
         raise
     except Exception as exc:
-        raise DecodeError(f"not an emitBatch message in compact Thrift: {_reason(exc)}") from exc
+        reason = one_line(f"{type(exc).__name__}: {exc}")
+        raise DecodeError(f"not an emitBatch message in compact Thrift: {reason}") from exc
     return Batch(batch.process, batch.spans, batch.seqNo, _client_stats(batch.stats))
 
 
@@ -66,11 +65,6 @@ def _require_fields(batch: Any) -> None:
         tags += span.tags or ()
     for tag in tags:
         tag.validate()
-
-
-def _reason(error: Exception) -> str:
-    """Return what is wrong in one short line: some errors quote the whole datagram in theirs."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:_LONGEST_REASON]
 
 
 def _client_stats(stats: Any) -> ClientStats | None:

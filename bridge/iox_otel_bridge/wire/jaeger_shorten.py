@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .jaeger_types import LOG, PROCESS, SPAN, SPAN_REF, STRING, TAG, StructType, Tag
-from .shorten import ELLIPSIS, MARK, level_of
+from .shorten import MARK, VALUES, number_to_lose, shorten_texts
 
 _EVENTS = "events dropped"
-_VALUES = "values shortened"
 _REFERENCES = "references dropped"
 _TAGS = "tags dropped"
 
@@ -49,7 +48,7 @@ class _Cut:
         self._kind = kind
         self._struct = struct
         self._name = name
-        self._losses = dict.fromkeys((_EVENTS, _VALUES, _REFERENCES, _TAGS), 0)
+        self._losses = dict.fromkeys((_EVENTS, VALUES, _REFERENCES, _TAGS), 0)
         self._tags: list[Any] = []
         for tag in struct.tags or ():
             if tag.key == MARK:  # cut before, for a larger datagram
@@ -87,10 +86,7 @@ class _Cut:
 
     def _lose_older_events(self, excess: int) -> None:
         logs = getattr(self._struct, "logs", None) or []
-        dropped = saved = 0
-        while saved < excess and dropped < len(logs) - 1:
-            saved += len(LOG.encode(logs[dropped]))
-            dropped += 1
+        dropped = number_to_lose((len(LOG.encode(log)) for log in logs[:-1]), excess)
         if dropped:
             self._struct.logs = logs[dropped:]
             self._losses[_EVENTS] += dropped
@@ -100,13 +96,7 @@ class _Cut:
         texts += [(tag, "vStr") for tag in self._tags]
         for log in getattr(self._struct, "logs", None) or ():
             texts += [(field, "vStr") for field in log.fields]
-        values = [(getattr(*text) or "").encode() for text in texts]
-        level = level_of([len(value) for value in values], excess)
-        for (holder, attribute), value in zip(texts, values, strict=True):
-            if len(value) > level:
-                kept = value[: level - len(ELLIPSIS.encode())].decode(errors="ignore")
-                setattr(holder, attribute, kept + ELLIPSIS)
-                self._losses[_VALUES] += 1
+        self._losses[VALUES] += shorten_texts(texts, excess)
 
     def _lose_last_event(self, _excess: int) -> None:
         if logs := getattr(self._struct, "logs", None):
@@ -129,11 +119,7 @@ class _Cut:
                 for at, tag in enumerate(self._tags)
             ),
         )
-        lost: set[int] = set()
-        for _, negative_size, at in by_size:
-            if excess <= 0:
-                break
-            excess += negative_size
-            lost.add(at)
+        count = number_to_lose((-negative_size for _, negative_size, _ in by_size), excess)
+        lost = {at for _, _, at in by_size[:count]}
         self._tags = [tag for at, tag in enumerate(self._tags) if at not in lost]
         self._losses[_TAGS] += len(lost)

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind as OtelSpanKind
 from opentelemetry.trace import StatusCode
 
-from iox_otel import Span, SpanCut, SpanEvent, SpanKind, SpanStatus
+from iox_otel import Span, SpanEvent, SpanKind, SpanStatus
 from iox_otel_bridge.plain import MAX_TIME_NS, text_of, time_of, times_of
 
 from .jaeger_tags import tags_of
@@ -61,7 +61,8 @@ def native_span(span: Span) -> SpanStruct:
     if (kind := _KINDS.get(span.kind)) is not None:
         metadata.setdefault("span.kind", kind)
     if (cut := span.cut) is not None:
-        metadata |= _cut_tags(cut)
+        dropped = _dropped(cut.metadata, cut.events, cut.links)
+        metadata |= {key: count for key, count in dropped if count}
     start_ns, end_ns = _times(span.start_ns, span.end_ns)
     events = span.events
     logs = [_log(event.time_ns, event.msg, event.metadata) for event in events]
@@ -115,11 +116,6 @@ def readable_span(span: ReadableSpan) -> SpanStruct:
         tags_of(_otel_attributes(span)) or None,
         [_otel_log(event) for event in span.events] or None,
     )
-
-
-def _cut_tags(cut: SpanCut) -> dict[str, int]:
-    counts = {"attributes": cut.metadata, "events": cut.events, "links": cut.links}
-    return {f"otel.dropped_{what}_count": count for what, count in counts.items() if count}
 
 
 def _times(start_ns: Any, end_ns: Any) -> tuple[int, int]:
@@ -196,6 +192,10 @@ def _otel_facts(span: ReadableSpan) -> Iterable[tuple[str, object]]:
     if scope is not None:
         yield "otel.scope.name", scope.name
         yield "otel.scope.version", scope.version
-    yield "otel.dropped_attributes_count", span.dropped_attributes
-    yield "otel.dropped_events_count", span.dropped_events
-    yield "otel.dropped_links_count", span.dropped_links
+    yield from _dropped(span.dropped_attributes, span.dropped_events, span.dropped_links)
+
+
+def _dropped(attributes: int, events: int, links: int) -> Iterable[tuple[str, int]]:
+    yield "otel.dropped_attributes_count", attributes
+    yield "otel.dropped_events_count", events
+    yield "otel.dropped_links_count", links

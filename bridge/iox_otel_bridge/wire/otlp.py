@@ -70,8 +70,8 @@ class RequestEncoder:
         """Yield requests of *max_bytes* bytes at most, each of *spans* in exactly one of them.
 
         Only a request of a single span of another library may be larger; a native one is cut down,
-        see `shorten_span`. A span that cannot be encoded, whatever is
-        wrong with it, costs the others nothing. Other threads may write to the spans meanwhile.
+        see `shorten_span`. A span that cannot be encoded, whatever is wrong with it, costs the
+        others nothing. Other threads may write to the spans meanwhile.
         """
         native: list[Span] = []
         foreign: list[ReadableSpan] = []

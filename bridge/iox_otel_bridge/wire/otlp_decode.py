@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationSc
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from .errors import DecodeError
+from .errors import DecodeError, one_line
 
 _ID_FIELDS = ("traceId", "spanId", "parentSpanId", "trace_id", "span_id", "parent_span_id")
 _ELLIPSIS = "…"
@@ -77,7 +77,7 @@ def read_json_request(body: bytes) -> ExportTraceServiceRequest:
     except DecodeError:
         raise
     except _NO_REQUEST as exc:
-        reason = " ".join(str(exc).split())[:200]
+        reason = one_line(str(exc))
         raise DecodeError(f"not an ExportTraceServiceRequest in JSON: {reason}") from exc
 
 

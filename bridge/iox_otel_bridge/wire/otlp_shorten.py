@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from .shorten import ELLIPSIS, MARK, level_of
+from .shorten import MARK, VALUES, number_to_lose, shorten_texts
 
 _MARK_GROWTH_BYTES = 96  # the mark, and counts that become longer
-_VALUES = "values shortened"
 
 
 def shorten_span(encoded: bytes, max_bytes: int) -> bytes | None:
@@ -45,24 +44,13 @@ class _Cut:
 
     def lose_older_events(self, excess: int) -> None:
         events = self.span.events
-        count = saved = 0
-        while saved < excess and count < len(events) - 1:
-            saved += events[count].ByteSize()
-            count += 1
+        count = number_to_lose((event.ByteSize() for event in events[:-1]), excess)
         del events[:count]
         self.span.dropped_events_count += count
 
     def lose_ends_of_texts(self, excess: int) -> None:
-        holders = [(*text, getattr(*text).encode()) for text in self._texts()]
-        level = level_of([len(text) for _, _, text in holders], excess)
-        shortened = 0
-        for holder, field, text in holders:
-            if len(text) > level:
-                kept = text[: level - len(ELLIPSIS.encode())].decode(errors="ignore")
-                setattr(holder, field, kept + ELLIPSIS)
-                shortened += 1
-        if shortened:
-            self.span.attributes.add(key=MARK).value.string_value = f"{_VALUES}: {shortened}"
+        if shortened := shorten_texts([*self._texts()], excess):
+            self.span.attributes.add(key=MARK).value.string_value = f"{VALUES}: {shortened}"
 
     def _texts(self) -> Iterator[tuple[Span | Span.Event | AnyValue, str]]:
         yield self.span, "name"
@@ -83,18 +71,14 @@ class _Cut:
 
     def lose_attributes(self, excess: int) -> None:
         attributes = self.span.attributes
-        lost: set[int] = set()
-        for size, at in sorted(
+        largest = sorted(
             ((each.ByteSize(), at) for at, each in enumerate(attributes) if each.key != MARK),
             reverse=True,
-        ):
-            if excess <= 0:
-                break
-            excess -= size
-            lost.add(at)
-        for at in sorted(lost, reverse=True):
+        )
+        count = number_to_lose((size for size, _ in largest), excess)
+        for at in sorted((at for _, at in largest[:count]), reverse=True):
             del attributes[at]
-        self.span.dropped_attributes_count += len(lost)
+        self.span.dropped_attributes_count += count
 
 
 def _texts_in(value: AnyValue) -> Iterator[tuple[AnyValue, str]]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Iterator
 
 import pytest
 
-from faultkit.receivers import GrpcReceiver, HttpReceiver
+from faultkit import broken
+from faultkit.receivers import AnyReceiver, GrpcReceiver, HttpReceiver, receiver_of
 
 
 @pytest.fixture(autouse=True)
-def no_otlp_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the machine's own settings out of the tests."""
-    for name in list(os.environ):
-        if name.startswith("OTEL_") or name.lower().endswith("_proxy"):
-            monkeypatch.delenv(name)
+def own_settings_only(no_otlp_environment: None) -> None:
+    """Keep the machine's own settings out of all tests here."""
 
 
 @pytest.fixture
@@ -42,14 +38,12 @@ def http_receiver() -> Iterator[HttpReceiver]:
 
 
 @pytest.fixture(params=["grpc", "http/protobuf"])
-def receiver_class(request: pytest.FixtureRequest) -> type[GrpcReceiver] | type[HttpReceiver]:
-    return GrpcReceiver if request.param == "grpc" else HttpReceiver
+def receiver_class(request: pytest.FixtureRequest) -> type[AnyReceiver]:
+    return receiver_of(request.param)
 
 
 @pytest.fixture
-def receiver(
-    receiver_class: type[GrpcReceiver] | type[HttpReceiver],
-) -> Iterator[GrpcReceiver | HttpReceiver]:
+def receiver(receiver_class: type[AnyReceiver]) -> Iterator[AnyReceiver]:
     receiver = receiver_class()
     yield receiver
     receiver.stop()
@@ -58,5 +52,5 @@ def receiver(
 @pytest.fixture
 def black_hole() -> Iterator[str]:
     """The address of something that accepts connections and never says a word."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        yield "{}:{}".format(*listening.getsockname())
+    with broken.silent() as address:
+        yield address

@@ -16,7 +16,7 @@ from opentelemetry.context import (
 )
 from opentelemetry.sdk.trace import TracerProvider
 
-from faultkit.receivers import GrpcReceiver, HttpReceiver
+from faultkit.receivers import receiver_of
 from iox_otel import Span, SpanContext, SpanRecorder, current
 from iox_otel_bridge import BridgeProcessor
 
@@ -80,12 +80,12 @@ def instrument(made: Instrumentation, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("heeds", ["the key", "what is current"])
-@pytest.mark.parametrize("protocol", ["http", "grpc"])
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_the_calls_of_an_exporter_are_not_traced_into_a_loop(
     protocol: str, heeds: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The application's calls are traced by its instrumentation, those of the exporter are not."""
-    receiver = HttpReceiver() if protocol == "http" else GrpcReceiver()
+    receiver = receiver_of(protocol)()
     processor = BridgeProcessor(receiver.sender, schedule_delay_s=0.01)
     made = Instrumentation(processor, heeds)
     instrument(made, monkeypatch)

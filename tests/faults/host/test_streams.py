@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import logging
 import socket
@@ -14,17 +13,15 @@ from contextvars import copy_context
 from typing import Any
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from faultkit.serving import DEADLINE_S, serving
 from iox_otel import Span, SpanRecorder, current
 from iox_otel.http import TraceLayer, span_context
 from iox_otel.testing import CapturingTraceCollector
-
-DEADLINE_S = 20
 
 
 @pytest.fixture
@@ -146,20 +143,6 @@ def test_a_run_that_is_cancelled_ends_its_spans(collector: CapturingTraceCollect
     assert current.get() is None
 
 
-@contextlib.contextmanager
-def serving(app: Any) -> Iterator[tuple[str, int]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
-        thread.start()
-        try:
-            yield listener.getsockname()
-        finally:
-            server.should_exit = True
-            thread.join(DEADLINE_S)
-            assert not thread.is_alive()
-
-
 def send(connection: socket.socket, path: str) -> None:
     connection.settimeout(DEADLINE_S)
     headers = "host: x\r\nuber-trace-id: abc:1:0:1\r\nconnection: close\r\n"
@@ -189,7 +172,9 @@ def test_clients_that_leave_a_streaming_response_disturb_nothing(
         return PlainTextResponse("its own")
 
     app = Starlette(routes=[Route("/stream", stream), Route("/plain", plain)])
-    with serving(TraceLayer(app, collector=collector, name="request")) as address:
+    with serving(
+        TraceLayer(app, collector=collector, name="request"), log_level="warning"
+    ) as address:
         for _ in range(10):
             with socket.create_connection(address) as connection:
                 send(connection, "/stream")

@@ -32,13 +32,18 @@ def wait():
         time.sleep(0.02)
 """
 
-MAIN = """
+IF_MAIN = """
 if __name__ == "__main__":
+"""
+
+SET_UP = """
     tracing = TracingConfig.from_env().build()
     tracing.install()
     # Registered last, so the first to run: main has ended.
     atexit.register(lambda: print("END", time.monotonic(), flush=True))
 """
+
+MAIN = IF_MAIN + SET_UP
 
 SERVER = """
 from starlette.applications import Starlette
@@ -89,6 +94,8 @@ class Ending(NamedTuple):
     requests: int = 20
     service: str = ""
     """What its service's name begins with."""
+    before: str = ""
+    """What its main does before tracing is set up."""
     exact: bool = True
     """Whether as many are to arrive as `expected` has; else as many as the program says it
     delivered, which are those at least."""
@@ -99,6 +106,14 @@ GUNICORN = (
     *("-m", "gunicorn", "--log-level", "warning", "-k", "uvicorn_worker.UvicornWorker"),
     *("--bind", "127.0.0.1:{port}", "--worker-tmp-dir", "/dev/shm", "program:app"),  # noqa: S108
 )
+
+GOES_ON = """
+    def before(number, frame):
+        # What an application of that kind does in the end.
+        signal.signal(number, signal.SIG_DFL)
+        threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
+    signal.signal(signal.SIGTERM, before)
+"""
 
 ENDINGS = [
     Ending("return from main", "    record(20)", {"work": 20}),
@@ -133,12 +148,11 @@ ENDINGS = [
     ),
     Ending(
         "SIGTERM, a handler that was there before and goes on",
-        """
-    record(20); ready(); wait()
-        """,
+        "    record(20); ready(); wait()",
         {"work": 20},
         status=-signal.SIGTERM,
         by=signal.SIGTERM,
+        before=GOES_ON,
     ),
     Ending(
         "SIGTERM under uvicorn",
@@ -260,22 +274,9 @@ def in_child():
     record(20, "child")
 """
 
-KEEPS_A_HANDLER = "SIGTERM, a handler that was there before and goes on"
-
 
 def program_of(ending: Ending) -> str:
     """Return the text of its program."""
     if ending.server:
         return PRELUDE + SERVER
-    before = ""
-    if ending.name == KEEPS_A_HANDLER:
-        before = """
-    def before(number, frame):
-        # What an application of that kind does in the end.
-        signal.signal(number, signal.SIG_DFL)
-        threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
-    signal.signal(signal.SIGTERM, before)
-"""
-        main = MAIN.replace('if __name__ == "__main__":\n', 'if __name__ == "__main__":' + before)
-        return PRELUDE + CHILD + main + ending.body
-    return PRELUDE + CHILD + MAIN + ending.body
+    return PRELUDE + CHILD + IF_MAIN + ending.before + SET_UP + ending.body

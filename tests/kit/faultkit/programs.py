@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from iox_otel_bridge import Stats
 from peerkit.process import clean_environment, free_port, wait_for
 
 from .endings import Ending, program_of
@@ -108,7 +109,8 @@ def run(
             signalled_ns = int(line.split()[1])
         if line.startswith("STATS"):
             numbers = [int(each) for each in line.split()[1:]]
-            stats = [tuple(numbers[at : at + 6]) for at in range(0, len(numbers), 6)]
+            width = len(Stats._fields)
+            stats = [tuple(numbers[at : at + width]) for at in range(0, len(numbers), width)]
     return Ended(
         process.returncode,
         ended_s - began_s,

@@ -6,6 +6,7 @@ import gzip
 import socket
 import threading
 import zlib
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -51,7 +52,7 @@ class Received(NamedTuple):
         ]
 
 
-class Receiver:
+class Receiver(ABC):
     """What both receivers have: what came in, what to answer next, and an address."""
 
     protocol = ""
@@ -82,21 +83,21 @@ class Receiver:
         self.busy.set()
         self.released.wait(LONG_S)
 
+    @abstractmethod
     def reject(self, count: int, message: str) -> None:
         """Answer the next call with a partial success."""
-        raise NotImplementedError
 
+    @abstractmethod
     def throttle(self, seconds: int) -> None:
         """Answer the next call with "not now, try after *seconds*"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def refuse(self, message: str = "") -> None:
         """Answer the next call with "never"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def too_large(self) -> None:
         """Answer the next call with "too large"."""
-        raise NotImplementedError
 
 
 class GrpcFailure(NamedTuple):
@@ -285,3 +286,11 @@ class HttpReceiver(Receiver):
 
     def too_large(self) -> None:
         self.reply(413)
+
+
+AnyReceiver = GrpcReceiver | HttpReceiver
+
+
+def receiver_of(protocol: str) -> type[AnyReceiver]:
+    """Return the class for "grpc", or for "http/protobuf"."""
+    return GrpcReceiver if protocol == "grpc" else HttpReceiver
