@@ -17,7 +17,7 @@ import grpc
 
 from peerkit.process import free_port
 
-from .receivers import GrpcReceiver, HttpReceiver
+from .receivers import AnyReceiver, GrpcReceiver, HttpReceiver
 
 CERTIFICATE = Path(__file__).parents[2] / "bridge" / "exporters" / "loopback.pem"
 
@@ -57,16 +57,20 @@ def resetting(address: str, times: int, after_bytes: int = 5_000) -> Iterator[st
     """A relay to *address* that resets its first connections after so many bytes of a request."""
     host, _, port = address.rpartition(":")
     left = iter(range(times))
+    clients: list[socket.socket] = []
 
     class Relay(socketserver.BaseRequestHandler):
         def handle(self) -> None:
-            limit = None if next(left, None) is None else after_bytes
+            clients.append(self.request)
+            is_reset = next(left, None) is not None
             with socket.create_connection((host, int(port))) as server:
-                back = threading.Thread(target=_pump, args=(server, self.request, None))
+                back = threading.Thread(target=_pump, args=(server, self.request))
                 back.start()
-                _pump(self.request, server, limit)
-                if limit is not None:
+                _pump(self.request, server, after_bytes if is_reset else None)
+                if is_reset:
                     self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+                    self.request.close()
+                _end(server)
                 back.join()
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Relay) as relay:
@@ -77,18 +81,24 @@ def resetting(address: str, times: int, after_bytes: int = 5_000) -> Iterator[st
         finally:
             relay.shutdown()
             thread.join()
+            for each in clients:  # one that is kept alive would keep its handler
+                _end(each)
 
 
-def _pump(source: socket.socket, target: socket.socket, limit: int | None) -> None:
-    """Pass on what comes, at most *limit* bytes, and end both sides."""
+def _pump(source: socket.socket, target: socket.socket, limit: int | None = None) -> None:
+    """Pass on what comes, *limit* bytes if there is one; then there is no more for *target*."""
     passed = 0
     with suppress(OSError):
         while (limit is None or passed < limit) and (data := source.recv(4_096)):
             target.sendall(data)
             passed += len(data)
-    for each in (source, target):
-        with suppress(OSError):
-            each.shutdown(socket.SHUT_RDWR)
+    if limit is None:
+        _end(target)
+
+
+def _end(connection: socket.socket) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class TakingLittle(HttpReceiver):
@@ -110,7 +120,7 @@ class TakingLittle(HttpReceiver):
         handler.end_headers()
 
 
-def with_untrusted_certificate(protocol: str) -> GrpcReceiver | HttpReceiver:
+def with_untrusted_certificate(protocol: str) -> AnyReceiver:
     """A receiver that speaks TLS, with a certificate that nobody has signed."""
     if protocol == "grpc":
         pem = CERTIFICATE.read_bytes()
