@@ -5,16 +5,15 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BENCH_VENV := .venv-bench
 BENCH_STAMP := $(BENCH_VENV)/.installed
-# All other CPythons here, by version: on PATH, or among those of pyenv. A shim of pyenv's may run none.
-PYTHONS ?= $(foreach v,3.12 3.13,$(firstword $(foreach p,python$(v) $(wildcard $(HOME)/.pyenv/versions/$(v).*/bin/python),\
-  $(shell $(p) -c "import sys; sys.version_info[:2] == ($(subst .,$(comma),$(v))) and print('$(p)')" 2> /dev/null))))
-comma := ,
+# Those that are not there, or are a shim that runs nothing, are passed over; of a version the first counts.
+PYTHONS ?= python3.12 python3.13 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python)
+INSTALL := $(MAKE) --no-print-directory install
 FUZZ_VENV := .venv-fuzz
 FUZZ_STAMP := $(FUZZ_VENV)/.installed
 AUDIT_VENV := .venv-audit
 VERSUS := @PYTHONPATH=benchmarks $(BENCH_VENV)/bin/python -m versus
 
-.PHONY: help install demo test test-pythons test-python browser peers test-peers test-faults soak faults-report bench bench-quick bench-report bench-collector bench-viewer fuzz audit lint format docs screenshots lock clean
+.PHONY: help install demo test test-pythons browser peers test-peers test-faults soak faults-report bench bench-quick bench-report bench-collector bench-viewer fuzz audit lint format docs screenshots lock clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -39,14 +38,14 @@ demo: $(STAMP) ## Run the server, write, query, and show the query's trace
 test: $(STAMP) ## Run all tests, warnings as errors
 	$(BIN)/python -m pytest
 
-test-pythons: ## Run them on every other CPython that is here (PYTHONS), each in a .venv-VERSION of its own
-	@test -n "$(strip $(PYTHONS))" || { echo "no other Python found; set PYTHONS, e.g. make test-pythons PYTHONS=python3.13"; exit 1; }
-	@for python in $(PYTHONS); do $(MAKE) --no-print-directory test-python PYTHON=$$python || exit 1; done
-
-test-python:
-	@version=$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])') && \
-	$(MAKE) --no-print-directory install VENV=.venv-$$version && \
-	{ echo "Python $$version"; .venv-$$version/bin/python -m pytest --ignore tests/viewer/browser; }
+test-pythons: ## Run them on the other CPythons that are here (PYTHONS), each in a .venv-VERSION of its own
+	@tested=; for python in $(PYTHONS); do \
+	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2> /dev/null) || continue; \
+	  case "$$tested " in *" $$version "*) continue;; esac; tested="$$tested $$version"; \
+	  echo "Python $$version"; $(INSTALL) VENV=.venv-$$version PYTHON=$$python || exit 1; \
+	  .venv-$$version/bin/python -m pytest --ignore tests/viewer/browser || exit 1; \
+	  .venv-$$version/bin/python -m pytest tests/faults -m faults --timeout 300 || exit 1; \
+	done; test -n "$$tested" || { echo "none of these runs: $(PYTHONS); set PYTHONS"; exit 1; }
 
 browser: ## Install Debian's chromium, for the tests of the viewer's page (needs root)
 	@command -v chromium > /dev/null || \
@@ -76,7 +75,6 @@ bench: $(BENCH_STAMP) ## Measure iox-otel and its peers side by side, in an envi
 
 bench-quick: $(BENCH_STAMP) ## Measure the most important of it, in less than a minute
 	$(VERSUS) quick
-
 
 bench-report: $(BENCH_STAMP) ## Write into docs/benchmarks.md what make bench measured last
 	$(VERSUS) report

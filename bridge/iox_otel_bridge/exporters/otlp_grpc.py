@@ -120,10 +120,12 @@ class _Call:
 def _threads_start() -> bool:
     """Whether gRPC can have the thread that a call which can be cancelled needs.
 
-    An interpreter that is exiting starts no threads (from Python 3.12 on), and gRPC, refused one in
-    the middle of a call, never gets out of it. Only the main thread lives that long.
+    An interpreter that is exiting starts no threads (Python 3.12), and gRPC, refused one in the
+    middle of a call, never gets out of it. The main thread and the worker live that long; while the
+    main one is not yet done, the worker need not ask.
     """
-    if threading.current_thread() is not threading.main_thread():
+    main = threading.main_thread()
+    if main.is_alive() and threading.current_thread() is not main:
         return True
     try:
         threading.Thread(target=int, daemon=True).start()
