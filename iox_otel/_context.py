@@ -160,10 +160,14 @@ class SpanContext:
 
         Most code wants `recorder` instead, which times the span and exports it.
         """
-        # Written out slot by slot: this is the hot path, and ids made here need no check.
+        return _span.Span(name, self._child(_bits(64) or new_span_id()))
+
+    def _child(self, span_id: int) -> SpanContext:
+        """Return the context of a span under this one."""
+        # Written out slot by slot: this is a hot path, and ids made here need no check.
         ctx = _new(SpanContext)
         ctx.trace_id = self.trace_id
-        ctx.span_id = _bits(64) or new_span_id()  # zero is no id
+        ctx.span_id = span_id
         ctx.parent_span_id = self.span_id
         ctx._links = None
         ctx.collector = self.collector
@@ -173,7 +177,7 @@ class SpanContext:
         ctx.random_trace_id = self.random_trace_id
         ctx.is_remote = False
         ctx.parent_is_remote = self.is_remote
-        return _span.Span(name, ctx)
+        return ctx
 
     def recorder(self, name: str) -> SpanRecorder:
         """Return the recorder of a new child span; the shared no-op when nobody would collect it.
@@ -185,25 +189,15 @@ class SpanContext:
         return _recorder.NOOP
 
     def _recorder(self, name: str) -> SpanRecorder:
-        """Return `SpanRecorder(self.child(name))`.
+        """Return `SpanRecorder(self.child(name))`, whose context is made when it is asked for.
 
-        Most spans are opened so: written out, it takes two thirds of what the three calls take.
+        Most spans are opened so: written out, it takes half of what the three calls take.
         """
-        ctx = _new(SpanContext)
-        ctx.trace_id = self.trace_id
-        ctx.span_id = _bits(64) or new_span_id()
-        ctx.parent_span_id = self.span_id
-        ctx._links = None
-        ctx.collector = self.collector
-        ctx.sampled = self.sampled
-        ctx.debug = self.debug
-        ctx.trace_state = self.trace_state
-        ctx.random_trace_id = self.random_trace_id
-        ctx.is_remote = False
-        ctx.parent_is_remote = self.is_remote
         span = _new(_span.Span)
         span.name = name if type(name) is str else text_of(name)
-        span.ctx = ctx
+        span._ctx = None
+        span._parent = self
+        span._span_id = _bits(64) or new_span_id()  # zero is no id
         span.kind = _INTERNAL
         span.status = _UNKNOWN
         span.status_message = None

@@ -117,7 +117,7 @@ class SpanRecorder:
         except Exception:
             _report.report("a clock raised")
         # As `Span.export`, written out: most spans end here.
-        collector = span.ctx.collector
+        collector = (span._ctx or span._parent).collector
         if collector is not None:
             try:
                 collector.export(span)
@@ -191,7 +191,8 @@ class SpanRecorder:
 
     def child(self, name: str) -> SpanRecorder:
         """Return the recorder of a new span under this one; the no-op, if this is one."""
-        return NOOP if self.span is None else self.span.ctx._recorder(name)
+        span = self.span
+        return NOOP if span is None else (span._ctx or span.ctx)._recorder(name)
 
     def child_span(self, name: str) -> Span | None:
         """Return a new span under this one for the caller to fill in and export, or None."""

@@ -45,10 +45,14 @@ class Span:
         end_ns: as `start_ns`.
     """
 
+    # Most spans are opened by a recorder and never asked for their context: such a one has None in
+    # `_ctx` and what it is made of in `_parent` and `_span_id`.
     __slots__ = (
+        "_ctx",
         "_cut",
         "_events",
-        "ctx",
+        "_parent",
+        "_span_id",
         "end_ns",
         "kind",
         "metadata",
@@ -67,7 +71,9 @@ class Span:
         end_ns: int | None = None,
     ) -> None:
         self.name = name if type(name) is str else text_of(name)
-        self.ctx = ctx
+        self._ctx: SpanContext | None = ctx
+        self._parent = ctx
+        self._span_id = 0
         self.kind = kind
         self.start_ns = start_ns
         self.end_ns = end_ns
@@ -81,6 +87,14 @@ class Span:
     def root(cls, name: str, collector: TraceCollector | None) -> Span:
         """Return the sampled root span of a new trace, to be handed to *collector*."""
         return cls(name, _context.SpanContext.new(collector))
+
+    @property
+    def ctx(self) -> SpanContext:
+        """Its place in the trace."""
+        ctx = self._ctx
+        if ctx is None:
+            ctx = self._ctx = self._parent._child(self._span_id)
+        return ctx
 
     @property
     def events(self) -> tuple[SpanEvent, ...]:
@@ -198,7 +212,7 @@ class Span:
 
     def export(self) -> None:
         """Hand this span to its context's collector, if it has one. Never raises, never blocks."""
-        collector = self.ctx.collector
+        collector = (self._ctx or self._parent).collector
         if collector is not None:
             try:
                 collector.export(self)

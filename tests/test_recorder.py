@@ -378,7 +378,9 @@ def test_an_unfinished_recorder_at_the_end_of_the_interpreter() -> None:
 def test_a_child_is_the_same_however_it_is_opened(
     collector: RingBufferTraceCollector, clock: dict[str, int], name: str
 ) -> None:
-    """By `SpanContext.recorder`, `SpanRecorder.child`, or in two steps: each slot of it."""
+    """By `SpanContext.recorder`, `SpanRecorder.child`, or in two steps: each slot of it and of its
+    context, which stays the same one once it was asked for.
+    """
     incoming = SpanContext(
         trace_id=1,
         span_id=2,
@@ -401,8 +403,10 @@ def test_a_child_is_the_same_however_it_is_opened(
 
 
 def _slots_of(span: Span) -> dict[str, object]:
-    slots = {name: getattr(span, name) for name in Span.__slots__}
-    ctx = slots.pop("ctx")
+    names = set(Span.__slots__) - {"_ctx", "_parent", "_span_id"}
+    slots = {name: getattr(span, name) for name in names}
+    ctx = span.ctx
+    assert ctx is span.ctx
     names = set(SpanContext.__slots__) - {"span_id"}
     return slots | {name: getattr(ctx, name) for name in names}
 

@@ -25,6 +25,42 @@ def bridge() -> Any:
     return BridgeProcessor(Discard)
 
 
+def encoding_bridge() -> Any:
+    """Return a processor of ours over what encodes spans as our OTLP exporters do."""
+    from opentelemetry.sdk.resources import Resource
+
+    from iox_otel_bridge import BridgeProcessor
+    from iox_otel_bridge.sender import AnySpan, Batch, Outcome, Sender, Verdict
+    from iox_otel_bridge.wire.otlp import RequestEncoder
+
+    class Encode(Sender):
+        def __init__(self) -> None:
+            self._encoder = RequestEncoder(Resource.create())
+
+        def encode(self, spans: Sequence[AnySpan]) -> Sequence[Batch]:
+            requests = self._encoder.encode(spans, 4 << 20)
+            return [Batch(each.body, each.span_count, len(each.body)) for each in requests]
+
+        def send(self, batch: Batch, timeout_s: float) -> Outcome:
+            return Outcome(Verdict.DELIVERED)
+
+    return BridgeProcessor(Encode)
+
+
+def encoding_exporter() -> Any:
+    """Return an exporter of OpenTelemetry that encodes spans as its OTLP exporters do."""
+    from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+    from opentelemetry.sdk.trace import ReadableSpan
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    class Encode(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            encode_spans(spans).SerializeToString()
+            return SpanExportResult.SUCCESS
+
+    return Encode()
+
+
 def discarding_exporter() -> Any:
     """Return an exporter of OpenTelemetry that takes everything."""
     from opentelemetry.sdk.trace import ReadableSpan
@@ -37,13 +73,13 @@ def discarding_exporter() -> Any:
     return Discard()
 
 
-def otel_provider(sampler: Any = None) -> Any:
+def otel_provider(sampler: Any = None, exporter: Any = None) -> Any:
     """Return a provider of OpenTelemetry's SDK, with its batch processor."""
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
     provider = TracerProvider(sampler=sampler)
-    provider.add_span_processor(BatchSpanProcessor(discarding_exporter()))
+    provider.add_span_processor(BatchSpanProcessor(exporter or discarding_exporter()))
     return provider
 
 

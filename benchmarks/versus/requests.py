@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from . import peers
@@ -93,17 +93,35 @@ def _added(app: Any, *extra: tuple[bytes, bytes], drain: Callable[[], object]) -
     return measure
 
 
+def _cpu(app: Any, *extra: tuple[bytes, bytes], drain: Callable[[], object]) -> Measure:
+    """Return what measures how much more CPU the process takes with *app*, all threads of it,
+    until all is encoded.
+    """
+    headers = (*_PLAIN, *extra)
+
+    def took_s(served: Any, count: int, end: Callable[[], object]) -> float:
+        began_s = process_time()
+        _RUNNER.run(_serve(served, headers, count))
+        end()
+        return process_time() - began_s
+
+    def measure(loops: int) -> float:
+        return took_s(app, loops, drain) - took_s(bare, loops, lambda: None)
+
+    return measure
+
+
 def bare_request() -> Measure:
     """Measure the bare application."""
     return lambda loops: _timed(bare, _PLAIN, loops)
 
 
-def traced(app: Any) -> tuple[Any, Any]:
+def traced(app: Any, collector: Any = None) -> tuple[Any, Any]:
     """Return *app* in our TraceLayer, which reads headers by the propagator; and the collector."""
     from iox_otel.http.layer import TraceLayer
     from iox_otel_bridge.propagator import JaegerPropagator, PropagatorHeaderParser
 
-    collector = peers.bridge()
+    collector = collector or peers.bridge()
     parser = PropagatorHeaderParser(JaegerPropagator())
     return TraceLayer(app, collector=collector, header_parser=parser, name="bench"), collector
 
@@ -128,15 +146,25 @@ def sampled_ours() -> Measure:
     return _ours(SAMPLED)
 
 
-def _otel(*extra: tuple[bytes, bytes], exclude: Any = None) -> Measure:
+def sampled_cpu_ours() -> Measure:
+    """Measure the CPU of the same, encoded as OTLP."""
+    app, collector = traced(bare, peers.encoding_bridge())
+    return _cpu(app, SAMPLED, drain=collector.force_flush)
+
+
+def _otel_middleware(exclude: Any = None, exporter: Any = None) -> tuple[Any, Any]:
     from opentelemetry import propagate
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
     from opentelemetry.propagators.jaeger import JaegerPropagator
     from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
     propagate.set_global_textmap(JaegerPropagator())
-    provider = peers.otel_provider(ParentBased(ALWAYS_OFF))
-    app = OpenTelemetryMiddleware(bare, tracer_provider=provider, exclude_spans=exclude)
+    provider = peers.otel_provider(ParentBased(ALWAYS_OFF), exporter)
+    return OpenTelemetryMiddleware(bare, tracer_provider=provider, exclude_spans=exclude), provider
+
+
+def _otel(*extra: tuple[bytes, bytes], exclude: Any = None) -> Measure:
+    app, provider = _otel_middleware(exclude)
     return _added(app, *extra, drain=provider.force_flush)
 
 
@@ -160,13 +188,29 @@ def sampled_otel_one_span() -> Measure:
     return _otel(SAMPLED, exclude=["receive", "send"])
 
 
-def sampled_elastic() -> Measure:
-    """Measure Elastic's middleware for Starlette's siblings."""
+def sampled_cpu_otel() -> Measure:
+    """Measure the CPU of the first, encoded as OTLP."""
+    app, provider = _otel_middleware(exporter=peers.encoding_exporter())
+    return _cpu(app, SAMPLED, drain=provider.force_flush)
+
+
+def _elastic() -> tuple[Any, Any]:
     from elasticapm.contrib.asgi import ASGITracingMiddleware
 
     client = peers.elastic_client()
-    app = ASGITracingMiddleware(bare, client=client)
-    return _added(app, _TRACEPARENT, drain=client._transport.flush)
+    return ASGITracingMiddleware(bare, client=client), client._transport.flush
+
+
+def sampled_elastic() -> Measure:
+    """Measure Elastic's middleware for Starlette's siblings."""
+    app, flush = _elastic()
+    return _added(app, _TRACEPARENT, drain=flush)
+
+
+def sampled_cpu_elastic() -> Measure:
+    """Measure the CPU of the same, encoded as Elastic's server wants it."""
+    app, flush = _elastic()
+    return _cpu(app, _TRACEPARENT, drain=flush)
 
 
 _TRACEPARENT = (b"traceparent", f"00-{_TRACE_ID}-{_SPAN_ID}-01".encode())

@@ -134,6 +134,12 @@ ROWS = {
         targets=(Target(most=12.0), Target(SDK, least=12), Target("elastic-apm", least=5)),
         is_quick=True,
     ),
+    "sampled-cpu": Row(
+        "the same, recorded and encoded by all threads: CPU added",
+        "requests",
+        _all("sampled_cpu", "otel", "elastic"),
+        loops=500,
+    ),
     "otlp": Row(
         "spans with 10 attributes to OTLP bytes",
         "encoding",

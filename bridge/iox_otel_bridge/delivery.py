@@ -135,7 +135,7 @@ class Delivery:
     def _encode(self, spans: Sequence[AnySpan]) -> list[Batch] | None:
         """Return *spans* in batches, None if that cannot be done with all of them."""
         try:
-            batches = list(self._sender().encode(spans))
+            batches = [_checked_batch(batch) for batch in self._sender().encode(spans)]
             if sum(batch.span_count for batch in batches) != len(spans):
                 raise ValueError("not every span is in exactly one batch")
             return batches
@@ -206,7 +206,8 @@ class Delivery:
 
     def _split(self, batch: Batch, outcome: Outcome) -> None:
         try:
-            pieces = [piece for piece in self._sender().split(batch) if piece.span_count]
+            pieces = [_checked_batch(piece) for piece in self._sender().split(batch)]
+            pieces = [piece for piece in pieces if piece.span_count]
         except Exception as error:
             self._notices.warn("a batch could not be split", error, trace=True)
             pieces = []
@@ -264,6 +265,12 @@ class Delivery:
             made.bind(self)
             self.sender = made
         return self.sender
+
+
+def _checked_batch(batch: Batch) -> Batch:
+    """Return *batch* as it should be; raises if a sender made something else altogether."""
+    payload, span_count, byte_count = batch
+    return Batch(payload, int(span_count), int(byte_count))
 
 
 def _checked(outcome: Outcome) -> Outcome:

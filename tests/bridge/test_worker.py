@@ -10,6 +10,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -516,6 +518,25 @@ def test_a_span_that_cannot_be_encoded_goes_alone() -> None:
         record(processor, "a", "b", "c")
         assert not processor.force_flush(timeout_s=5)
         assert wire.delivered == ["a", "c"]
+        assert processor.stats() == Stats(3, 2, 0, 1, 0, 0)
+
+
+class _Shapeless(Wire):
+    """Makes something that is no batch of what has a span named "odd"."""
+
+    def encode(self, spans: Sequence[AnySpan]) -> Iterable[Batch]:
+        for batch in super().encode(spans):
+            odd = SimpleNamespace(payload=batch.payload, span_count=batch.span_count)
+            yield cast(Batch, odd) if "odd" in cast("tuple[str, ...]", batch.payload) else batch
+
+
+def test_a_sender_that_makes_something_else_than_batches_holds_nothing_up() -> None:
+    """The span is counted as failed, and the others are delivered."""
+    wire = _Shapeless()
+    with pipeline(wire) as processor:
+        record(processor, "a", "odd", "b")
+        assert not processor.force_flush(timeout_s=5)
+        assert wire.delivered == ["a", "b"]
         assert processor.stats() == Stats(3, 2, 0, 1, 0, 0)
 
 
