@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import netrc  # noqa: F401  # a first request would import it
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from requests.adapters import HTTPAdapter
 
 from .otlp_endpoint import checked_url, lowered, traces_url
 from .otlp_http_outcome import HttpAnswer
@@ -54,6 +55,8 @@ class HttpExporter(OTLPSpanExporter):
 
     def close(self) -> None:
         """Close the idle connections."""
+        for pool in _pools(self._session):
+            pool.close()
         self.shutdown()  # type: ignore[no-untyped-call]
 
     def forget_connections(self) -> None:
@@ -77,6 +80,17 @@ def http_exporter(endpoint: str | None, headers: Mapping[str, str] | None) -> Ht
     exporter = set_up(lambda: HttpExporter(endpoint=url, headers=lowered(headers)), headers)
     checked_url(exporter.url)
     return exporter
+
+
+def _pools(session: requests.Session) -> Iterator[Any]:
+    """Yield the pools of *session*. Closing it only forgets them, and a pool that an exception
+    remembers would keep its connections until garbage is collected.
+    """
+    for adapter in session.adapters.values():
+        if isinstance(adapter, HTTPAdapter):
+            for manager in (adapter.poolmanager, *adapter.proxy_manager.values()):
+                pools: Any = manager.pools
+                yield from map(pools.get, pools.keys())
 
 
 def _read(response: requests.Response) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import socket
 import threading
@@ -549,3 +550,30 @@ def test_server_that_hangs_up(receiver_class: Any) -> None:
         sender.close()
 
     assert [outcome.verdict for outcome in outcomes] == [Verdict.RETRY]
+
+
+def test_closing_http_ends_the_connection_that_came_after_a_broken_one() -> None:
+    """At once, and not when garbage is collected, as the exception of the first might have it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+        sender = OtlpHttpSender(resource=Resource.create(), endpoint=endpoint)
+        batch = batch_of(sender)
+        gc.disable()
+        try:
+            thread, outcomes = on_a_thread(lambda: sender.send(batch, LONG_S))
+            server.accept()[0].close()
+            thread.join(LONG_S)
+            assert [outcome.verdict for outcome in outcomes] == [Verdict.RETRY]
+
+            thread, outcomes = on_a_thread(lambda: sender.send(batch, LONG_S))
+            connection, _ = server.accept()
+            with connection:
+                connection.settimeout(LONG_S)
+                connection.recv(65_536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                thread.join(LONG_S)
+                assert outcomes == [DELIVERED]
+                sender.close()
+                assert connection.recv(65_536) == b""
+        finally:
+            gc.enable()
