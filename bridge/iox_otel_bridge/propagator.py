@@ -57,6 +57,7 @@ class _Reading:
     """Extraction for our propagators: from a carrier into a Context."""
 
     _parser: TraceHeaderParser
+    _trust: Trust | None
 
     @property
     def header_names(self) -> frozenset[bytes] | None:
@@ -74,7 +75,10 @@ class _Reading:
         """Return *context* with what *carrier* says, and whether that is a span. Never raises."""
         try:
             extracted = self._parser.read(lambda name: _texts(getter.get(carrier, name)))
+            if extracted is not None and self._trust is not None:
+                extracted = self._trust.judge(extracted, None)
         except HeaderError as error:
+            _judge_error(error, self._trust, None)
             return _with_error(context, error), False
         except Exception as exc:  # from a getter that does not suit the carrier
             return _with_error(context, CarrierError("", type(exc).__name__)), False
@@ -94,14 +98,21 @@ class JaegerPropagator(_Reading, jaeger.JaegerPropagator):
     Args:
         header_name: the header with the trace context.
         debug_name: the header whose presence asks for this request to be traced.
+        trust: whose headers count when `extract` reads them, and how often; everybody's if None.
+            The client's address is not known there.
 
     Raises:
         ValueError: a name is no RFC 9110 token, or both are the same.
     """
 
     def __init__(
-        self, *, header_name: str = JAEGER_HEADER, debug_name: str = JAEGER_DEBUG_HEADER
+        self,
+        *,
+        header_name: str = JAEGER_HEADER,
+        debug_name: str = JAEGER_DEBUG_HEADER,
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust
         self._parser = TraceHeaderParser(
             header_name=header_name, debug_name=debug_name, formats=("jaeger",)
         )
@@ -148,8 +159,13 @@ class IoxPropagator(_Reading, TextMapPropagator):
     """
 
     def __init__(
-        self, *, header_name: str = JAEGER_HEADER, debug_name: str = JAEGER_DEBUG_HEADER
+        self,
+        *,
+        header_name: str = JAEGER_HEADER,
+        debug_name: str = JAEGER_DEBUG_HEADER,
+        trust: Trust | None = None,
     ) -> None:
+        self._trust = trust
         self._parser = TraceHeaderParser(header_name=header_name, debug_name=debug_name)
         self._jaeger_key = header_name.lower()
 
@@ -257,9 +273,7 @@ class PropagatorHeaderParser:
         try:
             found = self._propagated(headers) if parser is None else parser.parse(headers)
         except HeaderError as error:
-            if trust is not None and error.debug_id is not None:
-                judged = trust.judge(Extracted(None, error.debug_id), peer)
-                error.debug_id = None if judged is None else judged.debug_id
+            _judge_error(error, trust, peer)
             raise
         if found is not None and trust is not None:
             context, debug_id = found
@@ -280,6 +294,13 @@ class PropagatorHeaderParser:
         except Exception as exc:
             raise CarrierError("", type(exc).__name__) from exc
         return _extracted(context)
+
+
+def _judge_error(error: HeaderError, trust: Trust | None, peer: str | None) -> None:
+    """Leave *error* the debug id that was beside the malformed header, if it counts."""
+    if trust is not None and error.debug_id is not None:
+        judged = trust.judge(Extracted(None, error.debug_id), peer)
+        error.debug_id = None if judged is None else judged.debug_id
 
 
 def _texts(values: Iterable[object] | None) -> list[str]:

@@ -61,11 +61,12 @@ class Tracing:
     """Reads the headers of requests for `TraceLayer`."""
 
     def __init__(self, config: TracingConfig) -> None:
+        trust = Trust(config.trust_headers, config.max_debug_per_second)
         self.propagator = IoxPropagator(
             header_name=config.jaeger_trace_context_header_name,
             debug_name=config.jaeger_debug_name,
+            trust=trust,
         )
-        trust = Trust(config.trust_headers, config.max_debug_per_second)
         self.header_parser = PropagatorHeaderParser(self.propagator, trust=trust)
         self._resource = make_resource(
             config.resource_attributes,

@@ -58,13 +58,15 @@ class Trust:
         return Refused(self._strangers_refused.value(), self._debug_refused.value())
 
     def judge(self, found: Extracted, peer: str | None) -> Extracted | None:
-        """Return what counts of the headers of a request that is *found* to want a trace.
+        """Return what counts of what was *found* in the headers of a request.
 
         Args:
             found: its context belongs to this request alone, and is changed.
             peer: the address of the client, if it is known.
         """
         context, debug_id = found
+        if debug_id is None and (context is None or not context.sampled):
+            return found  # it asks for no trace
         if self._networks is not None and not self._is_trusted(peer):
             self._strangers_refused.add()
         elif (debug_id is not None or (context and context.debug)) and not self._take():

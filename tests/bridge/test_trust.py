@@ -6,11 +6,13 @@ import asyncio
 import logging
 
 import pytest
+from opentelemetry import trace
+from opentelemetry.context import get_value
 
 from iox_otel import RingBufferTraceCollector, SpanContext
 from iox_otel.http import Extracted, HeaderError, TraceLayer
 from iox_otel_bridge import ConfigError, TracingConfig
-from iox_otel_bridge.propagator import IoxPropagator, PropagatorHeaderParser
+from iox_otel_bridge.propagator import DEBUG_ID_KEY, IoxPropagator, PropagatorHeaderParser
 from iox_otel_bridge.trust import Refused, Trust
 
 SAMPLED = (b"uber-trace-id", b"1a:2b:0:1")
@@ -123,6 +125,31 @@ def test_a_layer_traces_no_stranger() -> None:
     incoming = [each[0] for each in contexts if isinstance(each, tuple)]
     sampled = [isinstance(each, SpanContext) and each.sampled for each in incoming]
     assert sampled == [True, False, False]
+
+
+@pytest.mark.parametrize("header", [SAMPLED, DEBUG])
+def test_what_extracts_by_itself_trusts_no_stranger_either(header: tuple[bytes, bytes]) -> None:
+    """As other instrumentation does by the propagator that `install` makes the global one."""
+    tracing = TracingConfig(trust_headers="never").build()
+    name, value = (text.decode() for text in header)
+    context = tracing.propagator.extract({name: value, "jaeger-debug-id": "me"})
+
+    span_context = trace.get_current_span(context).get_span_context()
+    assert span_context.trace_id == 0x1A
+    assert not span_context.trace_flags.sampled
+    assert get_value(DEBUG_ID_KEY, context) is None
+    assert tracing.header_parser.trust is not None
+    assert tracing.header_parser.trust.refused() == Refused(strangers=1, debug=0)
+
+
+def test_what_extracts_by_itself_forces_so_many_traces_a_second_too() -> None:
+    """Debug ids beside malformed headers are counted as well."""
+    propagator = IoxPropagator(trust=Trust(max_debug_per_second=2, clock_s=lambda: 1.5))
+    malformed = {"jaeger-debug-id": "me", "uber-trace-id": "nonsense"}
+    carriers = [malformed, {"jaeger-debug-id": "me"}, malformed, {"jaeger-debug-id": "me"}]
+    ids = [get_value(DEBUG_ID_KEY, propagator.extract(carrier)) for carrier in carriers]
+
+    assert ids == ["me", "me", None, None]
 
 
 def test_the_settings_reach_the_parser() -> None:
