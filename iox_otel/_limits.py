@@ -22,7 +22,8 @@ class SpanLimits(NamedTuple):
     event_metadata: int = 128
     """Of each event."""
     value_chars: int = 65_536
-    """Of a text in metadata; a longer one ends in "…"."""
+    """Of a text in metadata; a longer one ends in "…". (The messages of events and of the status
+    may have 65,536 in any case. Names and keys, the program's own, are not looked at.)"""
 
 
 class SpanCut(NamedTuple):
@@ -33,7 +34,7 @@ class SpanCut(NamedTuple):
     events: int = 0
     links: int = 0
     values: int = 0
-    """Texts that were shortened; but those of a SpanEvent made beforehand are not counted."""
+    """Texts that were shortened."""
 
 
 def set_span_limits(limits: SpanLimits) -> None:
@@ -42,12 +43,11 @@ def set_span_limits(limits: SpanLimits) -> None:
     `TracingConfig.build` does so, with what the variables OTEL_SPAN_* say.
 
     Raises:
-        ValueError: a number is less than 0, that of the events or the length less than 1.
+        ValueError: a number is less than 0.
     """
-    least = SpanLimits(0, 1, 0, 0, 1)
-    for name, value, smallest in zip(SpanLimits._fields, limits, least, strict=True):
-        if not isinstance(value, int) or value < smallest:
-            raise ValueError(f"the limit {name} must be at least {smallest}, got {value!r}")
+    for name, value in limits._asdict().items():
+        if not isinstance(value, int) or value < 0:
+            raise ValueError(f"the limit {name} must be at least 0, got {value!r}")
     global MAX_METADATA, MAX_EVENTS, MAX_LINKS, MAX_EVENT_METADATA, MAX_CHARS
     MAX_METADATA, MAX_EVENTS, MAX_LINKS, MAX_EVENT_METADATA, MAX_CHARS = limits
 
@@ -59,6 +59,9 @@ def span_limits() -> SpanLimits:
 
 # Plain numbers of the module, since the hot path reads them.
 MAX_METADATA, MAX_EVENTS, MAX_LINKS, MAX_EVENT_METADATA, MAX_CHARS = SpanLimits()
+
+
+MAX_MESSAGE_CHARS = 65_536
 
 
 def spans_cut() -> int:

@@ -15,6 +15,7 @@ from ._values import (
     event_metadata_of,
     event_time_ns,
     fitted,
+    message_of,
     text_of,
 )
 
@@ -135,23 +136,29 @@ class Span:
         self._add_event(event, metadata)
 
     def _add_event(self, event: SpanEvent | str, metadata: dict[str, object] | None) -> None:
-        made: SpanEvent
-        if metadata and len(metadata) > _limits.MAX_EVENT_METADATA:
-            self._lose(METADATA, len(metadata) - _limits.MAX_EVENT_METADATA)
         if type(event) is str:
             try:
                 now_ns = _clock.wall_ns()
             except Exception:
                 now_ns = event_time_ns()
-            details = event_metadata_of(metadata, self._fitted) if metadata else {}
+            if len(event) > _limits.MAX_MESSAGE_CHARS:
+                event = message_of(event, self._lose)
+            details = {}
+            if metadata:
+                details = event_metadata_of(metadata, self._fitted)
+                if len(metadata) > len(details):
+                    self._lose(METADATA, len(metadata) - len(details))
             self._add_text(event, now_ns, details)
             return
+        made: SpanEvent
         if not issubclass(type(event), SpanEvent):  # isinstance may raise, see `text_of`
             made = SpanEvent(event, metadata)  # type: ignore[arg-type]
         else:
             made = event  # type: ignore[assignment]
             if metadata:  # the caller may use it again
+                self._lose_all(made)
                 made = SpanEvent(made.msg, made.metadata | metadata, time_ns=made.time_ns)
+        self._lose_all(made)
         self._keep(made)
 
     def _fitted(self, value: object) -> MetaValue:
@@ -167,21 +174,26 @@ class Span:
         made.msg = msg
         made.metadata = metadata
         if (events := self._events) is None:
-            self._events = [made]
-        elif len(events) < _limits.MAX_EVENTS:
+            events = self._events = []
+        if len(events) < _limits.MAX_EVENTS:
             events.append(made)
         else:
             self._keep(made)
 
     def _keep(self, event: SpanEvent) -> None:
-        events = self._events
-        if events is None:
-            self._events = [event]
-        elif len(events) < _limits.MAX_EVENTS:
+        if (events := self._events) is None:
+            events = self._events = []
+        if len(events) < _limits.MAX_EVENTS:
             events.append(event)
-        else:
+            return
+        if events:
             events[-1] = event
-            self._lose(EVENTS)
+        self._lose(EVENTS)
+
+    def _lose_all(self, event: SpanEvent) -> None:
+        """Count what *event* had lost before it was given to this span."""
+        for what, count in getattr(event, "_lost", {}).items():
+            self._lose(what, count)
 
     def _lose(self, what: int, count: int = 1) -> None:
         """Count what is left out, as one of the fields of `SpanCut`."""
@@ -194,9 +206,7 @@ class Span:
         """Set the status and its message. The first status that is set stays, as in IOx."""
         if self.status is _UNKNOWN:
             self.status = status
-            if message is not None and type(message) is not str:
-                message = text_of(message)
-            self.status_message = message
+            self.status_message = None if message is None else message_of(message, self._lose)
 
     def ok(self, msg: str | None = None) -> None:
         """Add an event with *msg*, if any, and set the status Ok."""

@@ -59,15 +59,26 @@ def fitted(value: object) -> tuple[MetaValue, int]:
         The value, and how many texts were shortened: one, or several in a sequence.
     """
     value = meta_value(value)
+    most = _limits.MAX_CHARS
     if type(value) is str:
-        return (_shortened(value), 1) if len(value) > _limits.MAX_CHARS else (value, 0)
+        return (_shortened(value, most), 1) if len(value) > most else (value, 0)
     if type(value) is tuple and value and type(value[0]) is str:
-        return tuple(map(_shortened, value)), sum(len(text) > _limits.MAX_CHARS for text in value)
+        shortened = tuple(_shortened(text, most) for text in value)
+        return shortened, sum(len(text) > most for text in value)
     return value, 0
 
 
-def _shortened(text: str) -> str:
-    return text if len(text) <= _limits.MAX_CHARS else text[: _limits.MAX_CHARS - 1] + "…"
+def message_of(message: object, lose: Callable[[int], object]) -> str:
+    """Return a *message* as text of bearable length; *lose* is called if it was shortened."""
+    text = message if type(message) is str else text_of(message)
+    if len(text) > _limits.MAX_MESSAGE_CHARS:
+        lose(_limits.VALUES)
+        text = _shortened(text, _limits.MAX_MESSAGE_CHARS)
+    return text
+
+
+def _shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else (text[: most - 1] + "…")[:most]
 
 
 def _convert(value: object) -> MetaValue:
@@ -163,17 +174,21 @@ class SpanEvent:
         time_ns: Unix time in nanoseconds; now if not given.
     """
 
-    __slots__ = ("metadata", "msg", "time_ns")
+    __slots__ = ("_lost", "metadata", "msg", "time_ns")
+
+    _lost: dict[int, int]
+    """What it lost to the limits, as `SpanCut` counts it. Most events have none of it."""
 
     def __init__(
         self, msg: str, metadata: Mapping[str, object] | None = None, *, time_ns: int | None = None
     ) -> None:
         self.time_ns = event_time_ns() if time_ns is None else time_ns
-        self.msg = msg if type(msg) is str else text_of(msg)
+        self.msg = message_of(msg, self._lose)
         self.metadata: dict[str, MetaValue] = {}
         try:
             if metadata:
-                self.metadata = event_metadata_of(metadata)
+                self.metadata = event_metadata_of(metadata, self._fitted)
+                self._lose(_limits.METADATA, len(metadata) - len(self.metadata))
         except Exception:  # no mapping, or one that lies about itself
             _report.report("the metadata of an event could not be read")
 
@@ -181,7 +196,20 @@ class SpanEvent:
         """Keep *value* under *key*; any type is taken, see `MetaValue`."""
         key = text_of(key)
         if len(self.metadata) < _limits.MAX_EVENT_METADATA or key in self.metadata:
-            self.metadata[key] = _fit(value)
+            self.metadata[key] = self._fitted(value)
+        else:
+            self._lose(_limits.METADATA)
+
+    def _fitted(self, value: object) -> MetaValue:
+        fit, shortened = fitted(value)
+        self._lose(_limits.VALUES, shortened)
+        return fit
+
+    def _lose(self, what: int, count: int = 1) -> None:
+        """Count what is left out, for the span that gets the event."""
+        if count:
+            lost = self._lost = getattr(self, "_lost", {})
+            lost[what] = lost.get(what, 0) + count
 
     def __repr__(self) -> str:
         return f"SpanEvent({self.msg!r}, {self.metadata!r}, time_ns={self.time_ns})"

@@ -70,7 +70,46 @@ def test_an_event_has_so_much_metadata_however_it_is_made() -> None:
     event.set_metadata("x", 2)
     assert [list(each.metadata) for each in (*span.events, event)] == [["x", "y"]] * 3
     assert event.metadata["x"] == 2
-    assert span.cut == SpanCut(metadata=1)
+    assert span.cut == SpanCut(metadata=2)
+
+
+def test_what_an_event_made_beforehand_lost_is_counted_where_it_is_added() -> None:
+    """In each span that gets it, once; what is added then is counted as well."""
+    event = SpanEvent("a", {"x": "long text", "y": 2, "z": 3})
+    event.set_metadata("more", 1)
+    event.set_metadata("y", "long text")
+    one, other, third = new_span(), new_span(), new_span()
+    one.event(event)
+    other.event(event, more=1)
+    third.event(object(), x="long text", y=2, z=3)  # type: ignore[arg-type]
+
+    assert one.cut == SpanCut(metadata=2, values=2)
+    assert other.cut == SpanCut(metadata=3, values=2)
+    assert third.cut == SpanCut(metadata=1, values=1)
+
+
+def test_messages_are_bounded_too() -> None:
+    """Of events, however they are added, and of the status: not by the limit for metadata."""
+    long, cut = "x" * 100_000, "x" * 65_535 + "…"
+    span = new_span()
+    span.event("a long message")
+    span.error(long)
+    span.event(SpanEvent(long))
+    assert [event.msg for event in span.events] == ["a long message", cut, cut]
+    assert span.status_message == cut
+    assert span.cut == SpanCut(values=3)
+
+
+def test_nothing_at_all_may_be_kept() -> None:
+    """A limit of 0 is one as well, as in OpenTelemetry."""
+    set_span_limits(SpanLimits(0, 0, 0, 0, 0))
+    span = new_span()
+    span.set_metadata("a", 1)
+    span.event("text", x=1)
+    span.event(SpanEvent("text"))
+    span.link(SpanContext.new(None))
+    assert (span.metadata, span.events, span.ctx.links) == ({}, (), ())
+    assert span.cut == SpanCut(metadata=2, events=2, links=1)
 
 
 @pytest.mark.parametrize("by", ["span", "recorder"])
@@ -120,8 +159,8 @@ def test_a_span_that_lost_something_is_exported_as_any_other() -> None:
     ("limits", "named"),
     [
         (SpanLimits(metadata=-1), "metadata must be at least 0, got -1"),
-        (SpanLimits(events=0), "events must be at least 1, got 0"),
-        (SpanLimits(value_chars=0), "value_chars must be at least 1, got 0"),
+        (SpanLimits(events=-1), "events must be at least 0, got -1"),
+        (SpanLimits(value_chars=-1), "value_chars must be at least 0, got -1"),
         (SpanLimits(links="many"), "links must be at least 0, got 'many'"),  # type: ignore[arg-type]
     ],
 )

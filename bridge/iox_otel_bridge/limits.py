@@ -17,7 +17,6 @@ VARIABLES: dict[str, tuple[str, ...]] = {
     "value_chars": ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"),
 }
 """By the fields of `SpanLimits`; the first that is set counts. (Links here have no metadata.)"""
-_LEAST = {"events": 1, "value_chars": 1}
 
 
 def span_limits_of(environ: Mapping[str, str]) -> SpanLimits:
@@ -30,5 +29,5 @@ def span_limits_of(environ: Mapping[str, str]) -> SpanLimits:
     for name, variables in VARIABLES.items():
         variable, given = first_set(environ, variables)
         if given:
-            said[name] = checked(whole_number(_LEAST.get(name, 0), _MOST), given, variable)
+            said[name] = checked(whole_number(0, _MOST), given, variable)
     return SpanLimits(**said)

@@ -325,10 +325,10 @@ def test_limits_of_spans_are_opentelemetrys_variables() -> None:
     [
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1"),
         ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
-        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "0"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "-2"),
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "1.5"),
         ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "9" * 30),
-        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "-3"),
     ],
 )
 def test_bad_limit_of_spans(variable: str, value: str) -> None:

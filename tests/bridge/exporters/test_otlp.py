@@ -574,6 +574,7 @@ def test_closing_http_ends_the_connection_that_came_after_a_broken_one() -> None
                 thread.join(LONG_S)
                 assert outcomes == [DELIVERED]
                 sender.close()
-                assert connection.recv(65_536) == b""
+                while connection.recv(65_536):  # the rest of the request, and then the end
+                    pass
         finally:
             gc.enable()
