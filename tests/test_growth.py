@@ -8,9 +8,13 @@ four doublings, 81 in all, as large blocks of memory make a step somewhere: what
 from __future__ import annotations
 
 import gc
+import resource
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -86,14 +90,18 @@ def many_headers(parser: Any, name: bytes, value: bytes) -> Work:
     return of
 
 
-def body(read: Callable[[bytes], Any], before: bytes, unit: bytes, after: bytes = b"") -> Work:
+@dataclass(frozen=True)
+class Body:
     """A body that repeats something."""
 
-    def of(size: int) -> Callable[[], object]:
-        whole = before + unit * size + after
-        return lambda: list(read(whole)) if read is read_upload else read(whole)
+    read: Callable[[bytes], Any]
+    before: bytes
+    unit: bytes
+    after: bytes = b""
 
-    return of
+    def __call__(self, size: int) -> Callable[[], object]:
+        whole = self.before + self.unit * size + self.after
+        return lambda: list(self.read(whole)) if self.read is read_upload else self.read(whole)
 
 
 def lines(unit: str, after: str = "") -> Work:
@@ -150,26 +158,26 @@ HOSTILE: dict[str, Work] = {
     "many headers": many_headers(PropagatorHeaderParser(IoxPropagator()), b"x-a", b""),
     "the same header": many_headers(TraceHeaderParser(), b"uber-trace-id", b":"),
     "much baggage": many_headers(PropagatorHeaderParser(DERIVED), b"uberctx-a", b"1"),
-    "open JSON lists": body(read_upload, b"", b"["),
-    "JSON lists": body(read_upload, b"[", b"[],", b"[]]"),
-    "JSON of unknown fields": body(read_json_request, b'{"x":[', b'{"y":1},', b"1]}"),
-    "JSON spans": body(read_json_request, SPANS, SPAN + b",", SPAN + b"]}]}]}"),
-    "JSON spans of a file": body(read_upload, SPANS, SPAN + b",", SPAN + b"]}]}]}"),
-    "Jaeger's spans": body(
+    "open JSON lists": Body(read_upload, b"", b"["),
+    "JSON lists": Body(read_upload, b"[", b"[],", b"[]]"),
+    "JSON of unknown fields": Body(read_json_request, b'{"x":[', b'{"y":1},', b"1]}"),
+    "JSON spans": Body(read_json_request, SPANS, SPAN + b",", SPAN + b"]}]}]}"),
+    "JSON spans of a file": Body(read_upload, SPANS, SPAN + b",", SPAN + b"]}]}]}"),
+    "Jaeger's spans": Body(
         read_upload,
         b'{"processes": {"p": {"serviceName": "s"}}, "spans": [',
         JAEGER + b",",
         JAEGER + b"]}",
     ),
-    "JSON lines": body(read_upload, b"", b'{"data": []}\n'),
-    "broken JSON lines": body(read_upload, b"", b'{"data": []}\n', b"{"),
-    "JSON digits": body(read_upload, b"[", b"9", b"]"),
-    "JSON escapes": body(read_upload, b'["', b"\\u0000", b'"]'),
-    "protobuf depth": body(read_request, b"", nested(40)),
+    "JSON lines": Body(read_upload, b"", b'{"data": []}\n'),
+    "broken JSON lines": Body(read_upload, b"", b'{"data": []}\n', b"{"),
+    "JSON digits": Body(read_upload, b"[", b"9", b"]"),
+    "JSON escapes": Body(read_upload, b'["', b"\\u0000", b'"]'),
+    "protobuf depth": Body(read_request, b"", nested(40)),
     "too much protobuf depth": too_deep,
-    "protobuf resources": body(read_request, b"", b"\x0a\x00" * 50),
-    "protobuf varints": body(read_request, b"", b"\xff"),
-    "protobuf unknown fields": body(read_request, b"", b"\x78\x01"),
+    "protobuf resources": Body(read_request, b"", b"\x0a\x00" * 50),
+    "protobuf varints": Body(read_request, b"", b"\xff"),
+    "protobuf unknown fields": Body(read_request, b"", b"\x78\x01"),
     "lines": lines("m,t=a f=1\n"),
     "open quotes": lines('m f="\n'),
     "quotes": lines('m f="a", "=\n'),
@@ -188,6 +196,23 @@ HOSTILE: dict[str, Work] = {
 def test_time_grows_with_the_input(what: str) -> None:
     """Twice as much takes less than three times as long."""
     assert growth(HOSTILE[what], 500) < FACTOR**DOUBLINGS
+
+
+BODIES = {what: work for what, work in HOSTILE.items() if isinstance(work, Body)}
+BODY_BYTES = 64 << 10
+
+
+@pytest.mark.parametrize("what", BODIES)
+def test_no_body_takes_much(what: str) -> None:
+    """One of 64 KB, read or refused, takes no more than 16 MB beside."""
+    body = BODIES[what]
+    assert extra_bytes(body(BODY_BYTES // len(body.unit))) < MAX_EXTRA_BYTES
+
+
+def test_no_body_takes_much_of_the_process() -> None:
+    """Nor do all of them, one after the other, with what C libraries take for themselves."""
+    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < MAX_EXTRA_BYTES
 
 
 DATAGRAM_BYTES = 65_000
@@ -239,3 +264,15 @@ def extra_bytes(work: Callable[[], object]) -> int:
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    outcome(BODIES["protobuf depth"](1))
+    before = _peak_bytes()
+    for each in BODIES.values():
+        outcome(each(BODY_BYTES // len(each.unit)))
+    print(_peak_bytes() - before)
