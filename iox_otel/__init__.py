@@ -11,7 +11,7 @@ from ._collector import (
     TraceCollector,
 )
 from ._context import SpanContext
-from ._current import current
+from ._current import current, in_context
 from ._limits import SpanCut, SpanLimits, set_span_limits, span_limits, spans_cut
 from ._recorder import SpanRecorder
 from ._report import failures
@@ -34,6 +34,7 @@ __all__ = [
     "TraceCollector",
     "current",
     "failures",
+    "in_context",
     "set_span_limits",
     "span_limits",
     "spans_cut",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 # A context opens spans and a span carries its context: the two modules need each other, and each
 # reads the other's names at call time only.
 from . import _clock, _limits, _recorder, _span
+from ._current import current
 from ._values import SpanKind, SpanStatus, text_of
 
 if TYPE_CHECKING:
@@ -131,6 +132,18 @@ class SpanContext:
             collector=collector,
             random_trace_id=True,
         )
+
+    @classmethod
+    def current(cls) -> SpanContext | None:
+        """Return the context of what this task is doing right now, see `iox_otel.current`.
+
+        Children opened under it hang under the live span, native or OpenTelemetry's, or else under
+        the caller's that came in with the request. None outside of both.
+        """
+        working_on = current.get()
+        if working_on is None or type(working_on) is cls:
+            return working_on
+        return getattr(working_on, "ctx", None)
 
     @property
     def links(self) -> tuple[tuple[int, int], ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from . import _clock, _limits, _report
 from ._current import current
 from ._span import LOST
-from ._values import SHORT_TYPES, SpanEvent, SpanStatus, qualified_name, text_of
+from ._values import SHORT_TYPES, SpanEvent, SpanStatus, text_of
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -245,11 +245,6 @@ def end_after(last: SpanEvent, end_ns: int) -> int:
     return last.time_ns if end_ns < last.time_ns < end_ns + _CLOCKS_APART_NS else end_ns
 
 
-_MAX_FRAMES = 100
-"""Of a stack the innermost are kept. An exception that passes through a thousand spans of a deep
-recursion would be written out a thousand times, longer each time: minutes in all."""
-
-
 def _report_with_what_stack_is_left(message: str) -> None:
     try:
         _report.report(message)
@@ -261,22 +256,9 @@ def _record_exception(span: Span, exc: BaseException) -> None:
     if _is_cancellation(exc):
         span.event("cancelled")
         return
-    import traceback
-
-    try:
-        message = str(exc)
-        stack = "".join(traceback.format_exception(exc, limit=-_MAX_FRAMES))
-    except Exception:
-        message = stack = text_of(exc)
-    span.event(
-        "exception",
-        **{
-            "exception.type": qualified_name(type(exc)),
-            "exception.message": message,
-            "exception.stacktrace": stack,
-        },
-    )
-    span.set_status(SpanStatus.ERR, message)
+    event = SpanEvent.of_exception(exc)
+    span.event(event)
+    span.set_status(SpanStatus.ERR, event.metadata["exception.message"])  # type: ignore[arg-type]
 
 
 _CANCELLATIONS = (("asyncio", "CancelledError"), ("trio", "Cancelled"))

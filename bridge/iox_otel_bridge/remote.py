@@ -10,7 +10,7 @@ from .trace_state import trace_state_of
 
 
 class RemoteSpan(trace.NonRecordingSpan):
-    """The parent that a request names, around the native context of it.
+    """A span recorded elsewhere, mostly the parent that a request names: its native context.
 
     To OpenTelemetry it is a NonRecordingSpan. The span context is made when somebody asks for it,
     which for most requests nobody does.
@@ -26,7 +26,9 @@ class RemoteSpan(trace.NonRecordingSpan):
     def get_span_context(self) -> trace.SpanContext:
         """Return the remote span's identity."""
         if self._made is None:
-            self._made = _span_context(self.context)
+            self._made = otel_context(
+                self.context, self.context.span_id, is_remote=self.context.is_remote
+            )
         return self._made
 
     def __repr__(self) -> str:
@@ -62,14 +64,15 @@ def is_debug(span: trace.Span) -> bool:
     )
 
 
-def _span_context(context: SpanContext) -> trace.SpanContext:
+def otel_context(context: SpanContext, span_id: int, *, is_remote: bool) -> trace.SpanContext:
+    """Return *span_id* of the trace of *context*, its parent or itself, as OpenTelemetry has it."""
     flags = trace.TraceFlags.SAMPLED if context.sampled else trace.TraceFlags.DEFAULT
     if context.random_trace_id:
         flags |= trace.TraceFlags.RANDOM_TRACE_ID
     return (DebugSpanContext if context.debug else trace.SpanContext)(
         trace_id=context.trace_id,
-        span_id=context.span_id,
-        is_remote=True,
+        span_id=span_id,
+        is_remote=is_remote,
         trace_flags=trace.TraceFlags(flags),
         trace_state=trace_state_of(context.trace_state),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from iox_otel import FanOutTraceCollector, set_span_limits
 
-from . import endings
+from . import endings, runtime_context
 from .clock import monotonic_s
 from .processor import BridgeProcessor, Destination
 from .propagator import IoxPropagator, PropagatorHeaderParser
@@ -113,6 +113,8 @@ class Tracing:
         self._destinations[name] = destination
         self._processors[name] = processor
         self.collector = _collector(tuple(self._processors.values()))
+        if self._installed:
+            runtime_context.install(self.collector)
         if self._provider is not None:
             self._provider.add_span_processor(processor)
         elif self._installed:
@@ -163,6 +165,10 @@ class Tracing:
     def install(self) -> None:
         """Let the rest of the process take part; to be called once, at its start.
 
+        OpenTelemetry's current span and the native one become the same: within a native span
+        `opentelemetry.trace.get_current_span` finds it (see `LiveSpan`), and within one of
+        OpenTelemetry's `SpanContext.current` finds that, to open native spans under.
+
         OpenTelemetry's global propagator becomes `propagator`. With an exporter, its global
         TracerProvider becomes one whose spans go the same way as native ones, and SIGTERM delivers
         what is queued before it does what it did so far. OpenTelemetry's spans never start a trace:
@@ -174,6 +180,7 @@ class Tracing:
         self._installed = True
         from opentelemetry.propagate import set_global_textmap
 
+        runtime_context.install(self.collector)
         set_global_textmap(self.propagator)
         if self._processors:
             self._take_part()

@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 
-from iox_otel import Span, SpanContext, current
+from iox_otel import SpanContext
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.INFO, logging.DEBUG)
 _OWN_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG, logging.DEBUG)
@@ -36,9 +36,8 @@ def add_trace_id(record: logging.LogRecord) -> bool:
     A filter for a handler; it refuses no record. The trace is that of a request whose headers carry
     a context, sampled or not.
     """
-    working_on = current.get()
-    context = working_on.ctx if isinstance(working_on, Span) else working_on
-    record.trace_id = f"{context.trace_id:032x}" if isinstance(context, SpanContext) else ""
+    context = SpanContext.current()
+    record.trace_id = f"{context.trace_id:032x}" if context is not None else ""
     return True
 
 

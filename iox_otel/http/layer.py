@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from iox_otel import Span, SpanKind, current
+from iox_otel import Span, SpanContext, SpanKind, current
 from iox_otel._report import report
 
 from ._disconnect import debug_logger
@@ -16,7 +16,7 @@ from .headers import HeaderError
 from .parser import Extracted, TraceHeaderParser
 
 if TYPE_CHECKING:
-    from iox_otel import SpanContext, TraceCollector
+    from iox_otel import TraceCollector
 
     from ._asgi import ASGIApp, Message, Receive, Scope, Send
     from .metrics import RequestMetrics
@@ -39,10 +39,12 @@ class TraceLayer:
 
     or in Starlette's and FastAPI's `middleware=[Middleware(TraceLayer, collector=…, name=…)]`.
 
-    A request is traced if its headers carry a sampled context or a debug id, and there is a
-    collector. Its span is of kind SERVER, ends when the body has been sent, and carries
-    OpenTelemetry's HTTP metadata (never the query string); the response gets a header `trace-id`.
-    While it runs, `current` is the span, or the incoming context if that is not sampled.
+    A request is traced if its headers carry a sampled context or a debug id, or if it is served
+    within a sampled span of OpenTelemetry's (which then is the parent, whatever the headers say),
+    and there is a collector. Its span is of kind SERVER, ends when the body has been sent, and
+    carries OpenTelemetry's HTTP metadata (never the query string); the response gets a header
+    `trace-id`. While it runs, `current` is the span, or the incoming context if that is not
+    sampled.
 
     The layer never raises into the application, never holds a body, and re-raises the
     application's exceptions as they were. Malformed headers are logged and counted in
@@ -96,8 +98,9 @@ class TraceLayer:
         scope[_KEY] = None
         context = span = None
         try:
-            if self._has_context(scope):
-                context, span = self._open(scope)
+            outer = _outer()
+            if outer is not None or self._has_context(scope):
+                context, span = self._open(scope, outer)
         except Exception as error:
             self.header_errors += 1
             report(_NOT_EXTRACTED, error)
@@ -148,9 +151,13 @@ class TraceLayer:
                 return True
         return False
 
-    def _open(self, scope: Scope) -> tuple[SpanContext | None, Span | None]:
+    def _open(
+        self, scope: Scope, outer: SpanContext | None
+    ) -> tuple[SpanContext | None, Span | None]:
         """Return the request's context and the span opened under it, if any."""
         found = self._extract(scope)
+        if outer is not None:
+            found = Extracted(outer, None if found is None else found.debug_id)
         if found is None:
             return None, None
         context, debug_id = found
@@ -215,6 +222,15 @@ class TraceLayer:
             await send(message)
 
         return send_flushed
+
+
+def _outer() -> SpanContext | None:
+    """Return the sampled span of OpenTelemetry's that this request is served within, if any."""
+    working_on = current.get()
+    if working_on is None or type(working_on) is Span or type(working_on) is SpanContext:
+        return None
+    context = SpanContext.current()
+    return context if context is not None and context.sampled else None
 
 
 class HasScope(Protocol):
