@@ -98,7 +98,7 @@ class TraceLayer:
         scope[_KEY] = None
         context = span = None
         try:
-            outer = _outer()
+            outer = None if current.get() is None else _outer()
             if outer is not None or self._has_context(scope):
                 context, span = self._open(scope, outer)
         except Exception as error:
@@ -226,8 +226,7 @@ class TraceLayer:
 
 def _outer() -> SpanContext | None:
     """Return the sampled span of OpenTelemetry's that this request is served within, if any."""
-    working_on = current.get()
-    if working_on is None or type(working_on) is Span or type(working_on) is SpanContext:
+    if isinstance(current.get(), Span | SpanContext):  # of whoever calls the application
         return None
     context = SpanContext.current()
     return context if context is not None and context.sampled else None

@@ -96,6 +96,21 @@ def test_a_service_shows_its_own_traces() -> None:
     assert [(row["traceID"], row["spans"]) for row in listed] == [(traced.headers["trace-id"], 2)]
 
 
+def test_the_processor_stands_in_for_the_sdks() -> None:
+    """Of a program that knows nothing else of ours all spans are delivered, and counted."""
+    ran = subprocess.run(
+        [sys.executable, "plain_sdk.py"],
+        cwd=EXAMPLES,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    assert ran.stdout.count('"service.name": "shop"') == 4
+    assert "all delivered: True; Stats(recorded=4, delivered=4," in ran.stdout
+
+
 def test_a_script_is_traced() -> None:
     """All spans of a script are out when it ends."""
     run = subprocess.run(
@@ -180,7 +195,7 @@ def test_the_demo_stays_up_on_a_terminal() -> None:
 
 def test_every_example_is_tested() -> None:
     """An example that is added is added here too."""
-    tested = {"starlette_app.py", "fastapi_app.py", "script.py", "demo.py"}
+    tested = {"starlette_app.py", "fastapi_app.py", "script.py", "demo.py", "plain_sdk.py"}
     tested |= {"embedded_viewer.py"}
 
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"} == tested
