@@ -16,6 +16,7 @@ from ._limits import SpanCut, SpanLimits, set_span_limits, span_limits, spans_cu
 from ._recorder import SpanRecorder
 from ._report import failures
 from ._span import Span
+from ._traced import traced
 from ._values import MetaValue, SpanEvent, SpanKind, SpanStatus
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "set_span_limits",
     "span_limits",
     "spans_cut",
+    "traced",
 ]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from difflib import ndiff
+from textwrap import dedent
 from types import TracebackType
 
-from iox_otel import Span, _clock
+from iox_otel import Span, SpanRecorder, _clock
 
 from .tree import SpanRecord, trace_text
 
@@ -75,6 +77,29 @@ class CapturingTraceCollector:
         See `iox_otel.tree.trace_text` for how to read it.
         """
         return trace_text(SpanRecord.of(span) for span in self.spans)
+
+    def root(self, name: str = "test") -> SpanRecorder:
+        """Return the recorder of a new root span; as a context manager it is current inside.
+
+        For code that finds its place by `SpanContext.current`, as `@traced` does:
+
+            with traces.root():
+                load_cart(1)
+            traces.find("load cart")
+        """
+        return SpanRecorder(Span.root(name, self))
+
+    def assert_tree(self, expected: str) -> None:
+        """Assert that `tree` is *expected*, of which indentation and blank lines around go.
+
+        Raises:
+            AssertionError: it is not; shows line by line what is missing (-) and what is new (+).
+        """
+        want, have = dedent(expected).strip().splitlines(), self.tree().splitlines()
+        if want != have:
+            lines = ndiff(want, have)
+            diff = "\n".join(line for line in lines if not line.startswith("?"))
+            raise AssertionError(f"the traces are not as expected:\n{diff}")
 
     def clear(self) -> None:
         """Forget all spans."""

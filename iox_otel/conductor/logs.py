@@ -6,7 +6,7 @@ import logging
 import sys
 import time
 
-from iox_otel import SpanContext
+from iox_otel.logs import TraceContextFilter
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.INFO, logging.DEBUG)
 _OWN_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG, logging.DEBUG)
@@ -23,22 +23,11 @@ def configure_logging(verbosity: int) -> None:
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(TraceFormatter())
-    handler.addFilter(add_trace_id)
+    handler.addFilter(TraceContextFilter())
     step = min(max(verbosity, 0), len(_LEVELS) - 1)
     logging.basicConfig(level=_LEVELS[step], handlers=[handler], force=True)
     for name in _OWN:
         logging.getLogger(name).setLevel(_OWN_LEVELS[step])
-
-
-def add_trace_id(record: logging.LogRecord) -> bool:
-    """Note on *record* the trace that this task works for: `trace_id`, 32 hex digits or "".
-
-    A filter for a handler; it refuses no record. The trace is that of a request whose headers carry
-    a context, sampled or not.
-    """
-    context = SpanContext.current()
-    record.trace_id = f"{context.trace_id:032x}" if context is not None else ""
-    return True
 
 
 class TraceFormatter(logging.Formatter):

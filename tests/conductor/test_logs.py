@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 
 from iox_otel import SpanContext, SpanRecorder, current
-from iox_otel.conductor.logs import TraceFormatter, add_trace_id, configure_logging
+from iox_otel.conductor.logs import TraceFormatter, configure_logging
+from iox_otel.logs import TraceContextFilter
 from iox_otel.testing import CapturingTraceCollector
 
 
@@ -30,7 +31,7 @@ def line(message: str, *, exc_info: bool = False) -> str:
         "iox_otel.x", logging.INFO, __file__, 1, message, (), sys.exc_info() if exc_info else None
     )
     record.created, record.msecs = 1_700_000_000.5, 500.0
-    assert add_trace_id(record)
+    assert TraceContextFilter().filter(record)
     return TraceFormatter().format(record)
 
 

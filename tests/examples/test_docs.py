@@ -11,8 +11,9 @@ from typing import Any
 
 import httpx
 
-from iox_otel import Span, SpanRecorder
+from iox_otel import Span, SpanContext, SpanRecorder, current, traced
 from iox_otel.http import TraceLayer
+from iox_otel.testing import CapturingTraceCollector
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -62,7 +63,42 @@ def test_the_testing_examples_run() -> None:
         "app": example_app(),
     }
     blocks = code_of("library.md", "Testing")
-    assert len(blocks) == 2
-    for code in blocks:
+    assert len(blocks) == 5
+    for code in blocks[:2]:
         assert "assert " in code
         exec(compile(code, "docs/library.md", "exec"), names)
+
+
+@traced("load cart")
+def load_cart(number: int) -> None:
+    """What the examples test."""
+    live = current.get()
+    assert isinstance(live, Span)
+    live.set_metadata("cart", number)
+
+
+@traced
+def total(items: list[int]) -> None:
+    """What the examples test."""
+    for item in items:
+        context = SpanContext.current()
+        assert context is not None
+        with context.recorder("price") as price:
+            price.set_metadata("item", item)
+
+
+def test_the_examples_with_the_fixture_run() -> None:
+    """Three tests as somebody would write them."""
+    names: dict[str, Any] = {
+        "load_cart": load_cart,
+        "total": total,
+        "TestClient": StandInClient,
+        "TraceLayer": TraceLayer,
+        "app": example_app(),
+    }
+    for code in code_of("library.md", "Testing")[2:]:
+        exec(compile(code, "docs/library.md", "exec"), names)
+    tests = [name for name in names if name.startswith("test_")]
+    assert len(tests) == 3
+    for name in tests:
+        names[name](CapturingTraceCollector())
