@@ -11,6 +11,7 @@ import click
 
 from iox_otel_bridge import ConfigError
 
+from .check import check
 from .database import database
 from .failure import Failure
 from .run import run
@@ -64,6 +65,7 @@ def main() -> None:
 
     \b
     iox-otel viewer
+    TRACES_EXPORTER=jaeger iox-otel check
     TRACES_EXPORTER=jaeger iox-otel run
     iox-otel database create my_db
     iox-otel database write my_db metrics.lp
@@ -76,3 +78,4 @@ main.add_command(database)
 main.add_command(viewer)
 main.add_command(traces)
 main.add_command(trace)
+main.add_command(check)

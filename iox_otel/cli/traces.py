@@ -49,7 +49,7 @@ def _jaeger_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def asking(*args: Any, url: str | None, token: str | None, **kwargs: Any) -> Any:
-        return command(*args, jaeger=_jaeger(url, token), **kwargs)
+        return command(*args, jaeger=jaeger_of(url, token), **kwargs)
 
     for option in (
         click.option(
@@ -205,7 +205,7 @@ def _moment(time_us: int) -> datetime:
         return datetime.max
 
 
-def _jaeger(url: str | None, token: str | None) -> Jaeger:
+def jaeger_of(url: str | None, token: str | None) -> Jaeger:
     """Return which one to ask; the address of a page of its will do, with the token in it."""
     source = "--url"
     if url is None:
