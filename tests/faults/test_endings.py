@@ -21,8 +21,8 @@ PROTOCOLS = ("grpc", "http/protobuf")
 AT_ONCE = 2
 MAX_LOST_S = 0.2
 """How old a span may be that a process takes with it that is killed: the worker's delay."""
-SLACK_S = 0.3
-"""For the export in flight, on a machine that has more to do."""
+SLACK_S = 0.05
+"""For the export in flight, and for what passes until the span that came last is looked at."""
 MAX_EXIT_S = 5.0 + 0.5
 """How long a process may take to end, whatever it waits for, on a machine that has more to do."""
 
