@@ -27,7 +27,7 @@ def main(runs: int, max_s: int) -> int:
     """Return the exit status: 0 if each decoder took all its inputs."""
     with ThreadPoolExecutor(os.cpu_count()) as several:
         found = list(several.map(lambda module: _fuzz(module, runs, max_s), NAMES))
-    summary.save(found)
+    summary.save(found, summary.PATH)
     return int(any(each.failures or each.inputs < runs for each in found))
 
 

@@ -31,14 +31,14 @@ class Found(NamedTuple):
     failures: int
 
 
-def save(found: Iterable[Found], path: Path = PATH) -> None:
+def save(found: Iterable[Found], path: Path) -> None:
     """Write down what was *found* today."""
     path.parent.mkdir(parents=True, exist_ok=True)
     day = time.strftime("%Y-%m-%d")
     path.write_text(json.dumps({"day": day, "found": [each._asdict() for each in found]}), "utf-8")
 
 
-def table(path: Path = PATH) -> list[str]:
+def table(path: Path) -> list[str]:
     """Return it in the lines of a table in Markdown; none if not all decoders took all inputs."""
     if not path.exists():
         return []

@@ -117,7 +117,7 @@ def _tests() -> set[str]:
 
 def _with_inputs(text: str) -> str:
     """Return *text* with what `make fuzz` found; if it was not run in full, as it is."""
-    lines = summary.table()
+    lines = summary.table(summary.PATH)
     if not lines:
         print(f"no full run in {summary.PATH}: the table of inputs stays as it is")
         return text
