@@ -63,8 +63,8 @@ test-faults: $(STAMP) ## Test endings, broken receivers, overload and odd hosts 
 soak: $(STAMP) ## The same at full size: 100 runs of each ending, 10 minutes of load (an hour)
 	FAULTS=soak $(BIN)/python -m pytest tests/faults -m faults --timeout 3600
 
-faults-report: $(STAMP) ## Write into docs/reliability.md what make soak found last
-	@PYTHONPATH=tests/peers:tests/kit $(BIN)/python -m faultkit.report
+faults-report: $(STAMP) ## Write into docs/reliability.md what make soak, and make fuzz, found last
+	@PYTHONPATH=tests/peers:tests/kit:tests/fuzz $(BIN)/python -m faultkit.report
 
 $(BENCH_STAMP): requirements/bench.txt pyproject.toml
 	$(call environment,$(BENCH_VENV),bench)

@@ -129,6 +129,12 @@ class Arrivals:
         """The ids and numbers of the traces that have new spans."""
         return {key: trace.number for key, trace in self._traces.items() if trace.fields["spans"]}
 
+    @property
+    def touched(self) -> set[int]:
+        """The numbers of these traces, and of those to which only came what they have or cannot
+        take."""
+        return {trace.number for trace in self._traces.values()}
+
     def take(self, batch: Batch) -> None:
         """Gather what is new in *batch*."""
         service = service_of(batch.resource)

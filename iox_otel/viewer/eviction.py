@@ -76,29 +76,30 @@ class Eviction:
         self._common = common
         self._forgotten = forgotten
 
-    def make_room(self, added: Set[int], *, max_rows: int) -> None:
+    def make_room(self, touched: Set[int], *, max_rows: int) -> None:
         """Forget the oldest traces until the rest is within the limits.
 
-        Those of *added*, which have just grown, go last, and the newest of them stays. Deletes
-        about *max_rows*, so the bytes may be beyond the limit for a while.
+        Those of *touched*, to which spans have just come, go last, and the newest of them stays,
+        even if it could take none: it is the one that is too large. Deletes about *max_rows*, so
+        the bytes may be beyond the limit for a while.
         """
         capacity = self._capacity
         capacity.is_full = False
         while capacity.spans > capacity.max_spans and self._forget_some(
-            capacity.spans - capacity.max_spans, added
+            capacity.spans - capacity.max_spans, touched
         ):
             pass
         left = max_rows - self._sweep(max_rows)
         while left > 0 and (used_bytes := capacity.used_bytes) > capacity.max_bytes:
             share = (used_bytes - capacity.max_bytes) / used_bytes
-            if not self._forget_some(min(int(capacity.spans * share) + 1, _SPANS_AT_ONCE), added):
+            if not self._forget_some(min(int(capacity.spans * share) + 1, _SPANS_AT_ONCE), touched):
                 return
             left -= self._sweep(left) + 1
 
-    def _forget_some(self, spans: int, added: Set[int]) -> bool:
+    def _forget_some(self, spans: int, touched: Set[int]) -> bool:
         """Forget the oldest traces that have so many spans; tell whether there was one."""
-        newest = {max(added)} if added else set()
-        for spared in (added, newest):
+        newest = {max(touched)} if touched else set()
+        for spared in (touched, newest):
             limit = _TRACES_AT_ONCE + len(spared)
             rows = map(_Trace._make, self._database.execute(_OLDEST, (limit,)))
             if some := _first([row for row in rows if row.number not in spared], spans):

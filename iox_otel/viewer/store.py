@@ -129,11 +129,10 @@ class Store:
             for batch in batches:
                 arrivals.take(batch)
             spans = arrivals.write()
-            added = arrivals.traces
             max_rows = _EVICTED_ROWS + _EVICTED_ROWS_PER_SPAN * spans
-            self._eviction.make_room(set(added.values()), max_rows=max_rows)
+            self._eviction.make_room(arrivals.touched, max_rows=max_rows)
             self._capacity.shrink()
-        return list(added)
+        return list(arrivals.traces)
 
     def trace(self, trace_id: bytes) -> list[StoredSpan]:
         """Return the spans of a trace, in no particular order; none if it is not there."""

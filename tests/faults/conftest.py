@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,12 @@ HERE = Path(__file__).parent
 IS_SOAK = os.environ.get("FAULTS") == "soak"
 
 _tables = Tables()
+_deselected: list[pytest.Item] = []
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Remember what is left out: `-k` makes no tables for the page."""
+    _deselected.extend(items)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,14 +49,22 @@ def sinks() -> Iterator[Sinks]:
         yield running
 
 
-@pytest.fixture(scope="session")
-def tables() -> Tables:
+@pytest.fixture
+def tables(request: pytest.FixtureRequest) -> Tables:
     """What is to be shown, and written down for docs/reliability.md."""
+    _tables.test = request.node.nodeid
     return _tables
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write down what was found out, unless something failed or was left out: those that passed
+    alone would look too good."""
+    folders = [session.startpath / each for each in session.config.args]
+    if exitstatus == pytest.ExitCode.OK and folders == [HERE] and not _deselected:
+        _tables.save("soak" if IS_SOAK else "quick")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show what was tried."""
     for line in _tables.lines():
         terminalreporter.write_line(line)
-    _tables.save("soak" if IS_SOAK else "quick")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 
 import pytest
 
-from fuzzkit import jaeger_thrift, otlp_protobuf, trace_json
+from fuzzkit import jaeger_thrift, otlp_protobuf, summary, trace_json
 from fuzzkit.decoder import Decoder, read
 from fuzzkit.watch import MAX_EXTRA_BYTES, TooMuchMemory, TooSlow, Watch
 from iox_otel.viewer.stored import Batch
@@ -62,3 +64,20 @@ def test_a_long_refusal_fails() -> None:
     for bad in (b"", b"a\nb", b"x" * 501):
         with pytest.raises(AssertionError):
             read(refusing, bad)
+
+
+def test_the_page_has_full_runs_only(tmp_path: Path) -> None:
+    """A table is made of a million inputs for each decoder, and of no fewer."""
+    path = tmp_path / "build" / "summary.json"
+    assert summary.table(path) == []
+    found = [
+        summary.Found(module, summary.FULL_RUNS, 7_000, 1_234, 125_400_000, 3 << 19, 0)
+        for module in summary.NAMES
+    ]
+    summary.save(found, path)
+    lines = summary.table(path)
+    cells = "| 1,000,000 | 7,000 | 1,234 | 125 ms | 1.5 MB | 0 |"
+    assert sum(line.endswith(cells) for line in lines) == len(summary.NAMES)
+    assert re.fullmatch(r"\(Run on \d{4}-\d\d-\d\d\.\)", lines[-1])
+    summary.save([*found[:2], found[2]._replace(inputs=summary.FULL_RUNS - 1)], path)
+    assert summary.table(path) == []

@@ -139,6 +139,19 @@ def test_a_trace_larger_than_the_limit_is_cut_off(make: Make) -> None:
         assert store.trace(make.trace_id(1)) == []
 
 
+def test_a_trace_larger_than_the_megabytes_is_cut_off(make: Make) -> None:
+    """As by the number of spans: what is there stays, though only spans come that do not fit."""
+    with Store(max_mb=1) as store:
+        for number in range(1, 2_001):
+            store.add([make.batch([make.span(1, number, text=f"{number} " + "x" * 1_000)])])
+        kept = store.kept()
+        assert kept.traces == 1
+        assert kept.spans + kept.spans_cut == 2_000
+        assert 100 < kept.spans == len(store.trace(make.trace_id(1)))
+        store.add([make.batch([make.span(2, 1)])])
+        assert store.kept()[:3] == (1, 2, 1)
+
+
 def test_a_file_outlives_the_process(tmp_path: Path, make: Make) -> None:
     """With all that was in it, and goes on counting."""
     path = tmp_path / "traces.db"

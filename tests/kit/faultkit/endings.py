@@ -6,17 +6,29 @@ import signal
 from typing import NamedTuple
 
 PRELUDE = """
-import asyncio, atexit, multiprocessing, os, signal, sys, threading, time
+import asyncio, atexit, itertools, multiprocessing, os, signal, sys, threading, time
 import logging; logging.basicConfig(level=logging.WARNING)
 
+def tell():
+    # Not by print: a signal may have come within one.
+    if "tracing" in globals():
+        books = " ".join(str(number) for stats in tracing.stats().values() for number in stats)
+        os.write(1, f"STATS {os.getpid()} {books}\\n".encode())
+
+def stop():
+    "End what still records, as the books are exact when nobody does."
+
 # Registered first, so the last of all to run.
-atexit.register(lambda: "tracing" in globals() and tell(tracing))
+atexit.register(lambda: (stop(), tell()))
+
+def die_of(number, raise_signal=signal.raise_signal):
+    # What dies of its signal has no exit handlers: this is the last that it does.
+    tell()
+    raise_signal(number)
+signal.raise_signal = die_of
 
 from iox_otel import Span, SpanRecorder
 from iox_otel_bridge import TracingConfig
-
-def tell(tracing):
-    print("STATS", *(" ".join(map(str, stats)) for stats in tracing.stats().values()), flush=True)
 
 def record(count, name="work"):
     for _ in range(count):
@@ -97,8 +109,8 @@ class Ending(NamedTuple):
     before: str = ""
     """What its main does before tracing is set up."""
     exact: bool = True
-    """Whether as many are to arrive as `expected` has; else as many as the program says it
-    delivered, which are those at least."""
+    """Whether just those are to arrive; else the program says MADE and how many more it recorded,
+    some of them too late."""
 
 
 UVICORN = ("-m", "uvicorn", "--log-level", "warning", "--port", "{port}", "program:app")
@@ -111,7 +123,7 @@ GOES_ON = """
     def before(number, frame):
         # What an application of that kind does in the end.
         signal.signal(number, signal.SIG_DFL)
-        threading.Timer(0.3, os.kill, (os.getpid(), number)).start()
+        threading.Timer(0.3, signal.raise_signal, (number,)).start()
     signal.signal(signal.SIGTERM, before)
 """
 
@@ -205,6 +217,7 @@ ENDINGS = [
     if os.fork() == 0:
         record(20, "child")
         time.sleep(0.5)
+        tell()
         os._exit(0)
     os.wait()
     record(10)
@@ -252,12 +265,18 @@ ENDINGS = [
     Ending(
         "exit with daemon threads still recording",
         """
+    made, stopped = itertools.count(), threading.Event()
     def work():
-        while True:
+        while not stopped.is_set():
             record(1, "daemon")
+            next(made)  # one step, which no other thread can see half of
             time.sleep(0.0005)
-    for _ in range(4):
-        threading.Thread(target=work, daemon=True).start()
+    def stop():
+        stopped.set()
+        for each in threads: each.join()
+        print("MADE", next(made), flush=True)
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
+    for each in threads: each.start()
     time.sleep(0.1)
     record(20)
         """,
@@ -271,6 +290,9 @@ def in_child():
     global tracing
     if "tracing" not in globals():  # spawned: nothing of the parent's is here
         tracing = TracingConfig.from_env().build()
+    # It has no exit handlers, but finalizers: this is the last of them.
+    from multiprocessing.util import Finalize
+    Finalize(None, tell, exitpriority=-1000)
     record(20, "child")
 """
 

@@ -20,6 +20,19 @@ LIMIT_S = 30.0
 _SETTLED_S = 0.02
 
 
+class Books(NamedTuple):
+    """What one process says of its spans at its very end."""
+
+    udp: Stats
+    otlp: Stats
+
+    @classmethod
+    def read(cls, numbers: list[int]) -> Books:
+        """Return them from *numbers*, as they were printed."""
+        width = len(Stats._fields)
+        return cls(*(Stats(*numbers[at : at + width]) for at in range(0, len(numbers), width)))
+
+
 class Ended(NamedTuple):
     """One program that came to its end."""
 
@@ -27,8 +40,10 @@ class Ended(NamedTuple):
     took_s: float
     """From the signal, or from the end of main if it ends by itself, to the end of the process."""
     stderr: str
-    stats: list[tuple[int, ...]]
-    """What it said of each exporter, as `Stats`; nothing if it could not."""
+    books: dict[int, Books]
+    """Of it, and of its children that recorded something, by their ids."""
+    made: int
+    """How many spans it says that it recorded, beside those that were asked for."""
     otlp: Arrived
     udp: Arrived
     traces: tuple[int, int]
@@ -52,7 +67,6 @@ def end(ending: Ending, sinks: Sinks, service: str, protocol: str, folder: Path)
         by=ending.by,
         requests=ending.requests if ending.server else 0,
         port=port,
-        expected=sum(ending.expected.values()) if ending.exact else 0,
     )
 
 
@@ -66,7 +80,6 @@ def run(
     by: int | None,
     requests: int = 0,
     port: int = 0,
-    expected: int = 0,
     after_s: float = 0.0,
     extra: dict[str, str] | None = None,
 ) -> Ended:
@@ -74,7 +87,6 @@ def run(
 
     Args:
         after_s: how long to wait with the signal.
-        expected: how many datagrams' spans to wait for: those may still be in the socket.
     """
     began_s = time.monotonic()
     variables = clean_environment(**sinks.environment(service, protocol), **(extra or {}))
@@ -100,22 +112,26 @@ def run(
             raise
     ended_s = time.monotonic()
     otlp = sinks.otlp(protocol)
-    _settle(lambda: sinks.udp.arrivals.of(service).total() >= expected)
-    stats = []
+    books, made = {}, 0
     for line in (said + stdout).splitlines():
-        if line.startswith("END ") and by is None:
-            began_s = float(line.split()[1])
-        if line.startswith("AT "):
-            signalled_ns = int(line.split()[1])
-        if line.startswith("STATS"):
-            numbers = [int(each) for each in line.split()[1:]]
-            width = len(Stats._fields)
-            stats = [tuple(numbers[at : at + width]) for at in range(0, len(numbers), width)]
+        match line.split():
+            case "END", at_s if by is None:
+                began_s = float(at_s)
+            case "AT", at_ns:
+                signalled_ns = int(at_ns)
+            case "MADE", number:
+                made = int(number)
+            case "STATS", pid, *numbers:
+                books[int(pid)] = Books.read([*map(int, numbers)])
+    # Datagrams that were sent may still be in the socket.
+    sent = sum(each.udp.delivered for each in books.values())
+    _settle(lambda: sinks.udp.arrivals.of(service).total() >= sent)
     return Ended(
         process.returncode,
         ended_s - began_s,
         stderr,
-        stats,
+        books,
+        made,
         otlp.of(service),
         sinks.udp.arrivals.of(service),
         (otlp.traces(service), sinks.udp.arrivals.traces(service)),

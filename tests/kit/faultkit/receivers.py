@@ -64,6 +64,8 @@ class Receiver(ABC):
         """Set as soon as a call hangs."""
         self.released = threading.Event()
         """Set to end the calls that hang."""
+        self.late_s = 0.0
+        """So long every caller waits for its answer."""
         self.address = ""
 
     @property
@@ -79,9 +81,9 @@ class Receiver(ABC):
         """Keep the next caller waiting until the test ends."""
         self.answers.append("hang")
 
-    def wait(self) -> None:
+    def wait(self, timeout_s: float = LONG_S) -> None:
         self.busy.set()
-        self.released.wait(LONG_S)
+        self.released.wait(timeout_s)
 
     @abstractmethod
     def reject(self, count: int, message: str) -> None:
@@ -134,6 +136,8 @@ class GrpcReceiver(Receiver, TraceServiceServicer):
     def Export(self, request: Any, context: Any) -> ExportTraceServiceResponse:
         headers = dict(context.invocation_metadata())
         self.received.append(Received(request, headers, "", context.peer()))
+        if self.late_s:
+            self.wait(self.late_s)
         answer = self.answers.popleft() if self.answers else ExportTraceServiceResponse()
         if answer == "hang":
             self.wait()
@@ -241,6 +245,8 @@ class HttpReceiver(Receiver):
         headers = {key.lower(): value for key, value in handler.headers.items()}
         request = ExportTraceServiceRequest.FromString(body)
         self.received.append(Received(request, headers, handler.path, str(handler.client_address)))
+        if self.late_s:
+            self.wait(self.late_s)
         answer = self.answers.popleft() if self.answers else HttpReply()
         if answer == "hang":
             self.wait()
