@@ -12,6 +12,7 @@ from ._disconnect import debug_logger
 from ._exchange import Exchange
 from ._flush import flush
 from ._measure import Measure
+from ._session import Session
 from .headers import HeaderError
 from .parser import Extracted, TraceHeaderParser
 
@@ -49,7 +50,7 @@ class TraceLayer:
     The layer never raises into the application, never holds a body, and re-raises the
     application's exceptions as they were. Malformed headers are logged and counted in
     `header_errors`, and the request is served untraced, or with a debug id as a trace of its own.
-    Websockets pass through. At the end of the
+    A websocket has one span for the whole session, which counts its messages. At the end of the
     lifespan a collector with `force_flush` is flushed, on a thread, before the server hears of it.
 
     Args:
@@ -90,8 +91,9 @@ class TraceLayer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI has it."""
-        if scope["type"] != "http" or _KEY in scope or self._is_excluded(scope):
-            if scope["type"] == "lifespan" and _KEY not in scope:
+        kind = scope["type"]
+        if (kind != "http" and kind != "websocket") or _KEY in scope or self._is_excluded(scope):
+            if kind == "lifespan" and _KEY not in scope:
                 send = self._flushing(scope, send)
             await self.app(scope, receive, send)
             return
@@ -104,7 +106,7 @@ class TraceLayer:
         except Exception as error:
             self.header_errors += 1
             report(_NOT_EXTRACTED, error)
-        if context is None and self._measure is None:
+        if context is None and (self._measure is None or kind != "http"):
             await self.app(scope, receive, send)
         else:
             await self._observe(scope, receive, send, context, span)
@@ -117,15 +119,18 @@ class TraceLayer:
         context: SpanContext | None,
         span: Span | None,
     ) -> None:
-        exchange = None
-        if span is not None or self._measure is not None or debug_logger() is not None:
-            try:
+        exchange: Exchange | Session | None = None
+        try:
+            if scope["type"] == "websocket":
+                exchange = None if span is None else Session(scope, receive, send, span=span)
+            elif span is not None or self._measure is not None or debug_logger() is not None:
                 exchange = Exchange(
                     scope, receive, send, span=span, context=context, measure=self._measure
                 )
+            if exchange is not None:
                 receive, send = exchange.receive, exchange.send
-            except Exception:
-                report("a request could not be traced")
+        except Exception:
+            report("a request could not be traced")
         token = current.set(span or context) if context is not None else None
         try:
             await self.app(scope, receive, send)
@@ -195,7 +200,7 @@ class TraceLayer:
             path = path.encode(errors="replace").decode()
         # Straight into the dict: it is empty, and these are short texts.
         metadata = span.metadata
-        metadata["http.request.method"] = scope["method"][:_MAX_METHOD_CHARS]
+        metadata["http.request.method"] = scope.get("method", "GET")[:_MAX_METHOD_CHARS]
         metadata["url.path"] = path
         metadata["url.scheme"] = scope.get("scheme", "http")
         if debug_id is not None:

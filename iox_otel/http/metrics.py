@@ -25,7 +25,7 @@ _STATUS: dict[Classification, Status] = {
     Classification.UNEXPECTED_RESPONSE: "unexpected_response",
 }
 # A client may send any word as its method, and must not make a time series with it.
-_STANDARD_METHODS = frozenset(
+STANDARD_METHODS = frozenset(
     ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE")
 )
 
@@ -72,7 +72,7 @@ def method_label(method: str, family: Family, classification: Classification | N
     """Return *method*, or None where it would be noise: see `RequestMetrics.request_ended`."""
     if family == "grpc" or classification is Classification.METHOD_NOT_ALLOWED:
         return None
-    return method if method in _STANDARD_METHODS else None
+    return method if method in STANDARD_METHODS else None
 
 
 def keeps_path(family: Family, side: Side, classification: Classification | None) -> bool:

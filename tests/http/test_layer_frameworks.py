@@ -16,10 +16,9 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request as StarletteRequest
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocket
 
 from iox_otel import Span, SpanStatus, current
 from iox_otel.http import TraceLayer, request_log_context, span_context
@@ -274,23 +273,6 @@ def test_streams_files_and_background_tasks(
     assert file_span.events[-1].metadata["total_size"] == 200_000
     assert [event.msg for event in head_span.events] == ["request processed with empty response"]
     assert all(span.status is SpanStatus.OK for span in collector.find_all("IOx http"))
-
-
-def test_websockets_work_through_the_layer(collector: CapturingTraceCollector) -> None:
-    """A websocket is not traced, and not touched."""
-
-    async def echo(websocket: WebSocket) -> None:
-        assert span_context(websocket) is None
-        await websocket.accept()
-        await websocket.send_text(await websocket.receive_text())
-        await websocket.close()
-
-    client = client_of(Starlette(routes=[WebSocketRoute("/", echo)]), collector)
-    with client.websocket_connect("/") as websocket:
-        websocket.send_text("hello")
-        assert websocket.receive_text() == "hello"
-
-    assert collector.spans == []
 
 
 def test_a_lifespan_runs_through_the_layer(collector: CapturingTraceCollector) -> None:
