@@ -10,11 +10,13 @@ def route_template(scope: Mapping[str, Any]) -> str | None:
     """Return OpenTelemetry's `http.route`, say `/sub/items/{id}`; None if no route matched.
 
     Starlette leaves the innermost route in the scope, and the path of the mounts around it in
-    `root_path`. A mount that is followed by no route of its own gives `/sub/{path}`.
+    `root_path`. A mount that is followed by no route of its own gives `/sub/{path}`. Litestar
+    leaves the template itself.
     """
     route = scope.get("route")
     if route is None:
-        return None
+        template = scope.get("path_template")
+        return template if isinstance(template, str) else None
     path = _path_format(scope, route)
     if path is None:
         return None

@@ -61,6 +61,8 @@ def uvicorn(module: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     [
         ("starlette_app", "/checkout", {"items": 3}),
         ("fastapi_app", "/checkout/c-1", {"cart": "c-1"}),
+        ("litestar_app", "/checkout/c-1", {}),
+        ("asgi_app", "/checkout", {"items": 3}),
     ],
 )
 def test_a_service_is_traced_on_demand(module: str, path: str, metadata: dict[str, object]) -> None:
@@ -78,7 +80,69 @@ def test_a_service_is_traced_on_demand(module: str, path: str, metadata: dict[st
     assert {span["trace_id"] for span in spans.values()} == {traced.headers["trace-id"]}
     assert spans["load cart"]["parent_span_id"] == spans["checkout http"]["span_id"]
     assert spans["load cart"]["attributes"] == metadata
-    assert spans["checkout http"]["attributes"]["jaeger-debug-id"] == "hello"
+    request = spans["checkout http"]["attributes"]
+    assert request["jaeger-debug-id"] == "hello"
+    route = None if module == "asgi_app" else path.replace("c-1", "{cart}")
+    assert request.get("http.route") == route
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["uvicorn", "fastapi_app:app", "--workers", "2"],
+        ["gunicorn", "fastapi_app:app", "--workers", "2", "-k", "uvicorn_worker.UvicornWorker"],
+        [
+            "gunicorn",
+            "--preload",
+            "fastapi_app:app",
+            "-w",
+            "2",
+            "-k",
+            "uvicorn_worker.UvicornWorker",
+        ],
+    ],
+    ids=["uvicorn", "gunicorn", "gunicorn --preload"],
+)
+def test_a_service_with_several_workers(command: list[str], tmp_path: Path) -> None:
+    """Each has its own pipeline; SIGTERM to the whole loses nothing of any."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    bind = ["--port", str(port)] if command[0] == "uvicorn" else ["-b", f"127.0.0.1:{port}"]
+    with (tmp_path / "out").open("w+") as out:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *command, *bind],
+            cwd=EXAMPLES,
+            env=clean_environment(TRACES_EXPORTER="console"),
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            url = f"http://127.0.0.1:{port}/checkout/c-1"
+            until_served(url)
+            for _ in range(20):  # a connection each, which any of the workers takes
+                httpx.get(url, headers={"jaeger-debug-id": "hello"}, timeout=TIMEOUT_S)
+            server.send_signal(signal.SIGTERM)
+            server.wait(TIMEOUT_S)
+        finally:
+            server.kill()
+            server.wait()
+        out.seek(0)
+        spans = spans_in(out.read())
+
+    assert sorted(span["name"] for span in spans) == ["checkout http"] * 20 + ["load cart"] * 20
+    assert len({span["trace_id"] for span in spans}) == 20
+
+
+def until_served(url: str) -> None:
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            httpx.get(url, timeout=TIMEOUT_S)
+            return
+        except httpx.TransportError:
+            assert time.monotonic() < deadline_s
+            time.sleep(0.05)
 
 
 def test_a_service_shows_its_own_traces() -> None:
@@ -196,7 +260,8 @@ def test_the_demo_stays_up_on_a_terminal() -> None:
 def test_every_example_is_tested() -> None:
     """An example that is added is added here too."""
     tested = {"starlette_app.py", "fastapi_app.py", "script.py", "demo.py", "plain_sdk.py"}
-    tested |= {"embedded_viewer.py"}
+    tested |= {"embedded_viewer.py", "litestar_app.py", "asgi_app.py"}
+    tested |= {"celery_app.py"}  # in tests/hooks
 
     assert {path.name for path in EXAMPLES.iterdir() if path.suffix == ".py"} == tested
 
