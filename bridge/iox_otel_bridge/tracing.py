@@ -77,6 +77,7 @@ class Tracing:
         self._make_processor = partial(
             BridgeProcessor, max_queue_size=config.queue_size, max_queue_bytes=config.queue_bytes
         )
+        self._queue_size = config.queue_size
         self._destinations: dict[str, str] = {}
         set_span_limits(config.span_limits)
         self._excluded: list[str] = []
@@ -171,8 +172,9 @@ class Tracing:
 
         OpenTelemetry's global propagator becomes `propagator`. With an exporter, its global
         TracerProvider becomes one whose spans go the same way as native ones, and SIGTERM delivers
-        what is queued before it does what it did so far. OpenTelemetry's spans never start a trace:
-        they are recorded where its current context carries a sampled one.
+        what is queued before it does what it did so far; the counters of `stats` go out as metrics
+        once somebody sets a MeterProvider (`metrics.observe_pipelines`). OpenTelemetry's spans
+        never start a trace: they are recorded where its current context carries a sampled one.
         A provider that is set already stays, with a warning.
         """
         if self._installed:
@@ -184,6 +186,9 @@ class Tracing:
         set_global_textmap(self.propagator)
         if self._processors:
             self._take_part()
+            from .metrics import observe_pipelines
+
+            observe_pipelines(self.stats, self._queue_size)
 
     def middleware(
         self,

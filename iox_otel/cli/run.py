@@ -97,6 +97,8 @@ def run(
             header_parser=tracing.header_parser,
             per_partition_tracing=per_partition_tracing(),
             limits=limits,
+            stats=tracing.stats,
+            queue_size=config.queue_size,
         )
         asked_s = server.serve(
             server.guarded(app, token=token, hosts=(host,)),

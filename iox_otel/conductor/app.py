@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
 from starlette.applications import Starlette
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from iox_otel import TraceCollector
 from iox_otel.http import HeaderParser, TraceLayer
+from iox_otel_bridge import Stats
 
 from .catalog import Catalog
 from .database_api import DatabaseApi
@@ -27,6 +28,7 @@ from .errors import (
 )
 from .guard import Guard
 from .limits import Limits
+from .metrics import Metrics
 from .query_api import QueryApi
 from .turns import RequestLimit
 from .write_api import WriteApi
@@ -46,6 +48,8 @@ def create_app(
     header_parser: HeaderParser | None = None,
     per_partition_tracing: bool = False,
     limits: Limits = Limits(),  # noqa: B008  # it cannot be changed
+    stats: Callable[[], Mapping[str, Stats]] = dict,
+    queue_size: int = 0,
 ) -> ASGIApp:
     """Return the server as an ASGI application, with a catalog of its own and no databases yet.
 
@@ -54,13 +58,17 @@ def create_app(
         header_parser: finds the trace context of a request; the native one if not given.
         per_partition_tracing: whether each partition of a query's operator gets a span of its own.
         limits: what it takes on.
+        stats: what became of the spans, by exporter, for `/metrics`.
+        queue_size: how many of them may wait for each exporter.
     """
     catalog = Catalog(max_data_bytes=limits.max_data_bytes)
     writes = WriteApi(catalog, max_request_bytes=limits.max_request_bytes)
     queries = QueryApi(catalog, limits=limits, per_partition_tracing=per_partition_tracing)
     databases = DatabaseApi(catalog, max_request_bytes=limits.max_request_bytes)
+    metrics = Metrics(stats, queue_size)
     routes = [
         Route("/health", _health),
+        Route("/metrics", metrics.answer),
         Route("/ping", _ping, methods=["GET", "POST"]),
         Route("/api/v3/configure/database", databases.names, methods=["GET"]),
         Route("/api/v3/configure/database", databases.create, methods=["POST"]),
@@ -82,6 +90,7 @@ def create_app(
         header_parser=header_parser,
         name="IOx http",
         exclude=UNTRACED_PATHS,
+        metrics=metrics.requests,
     )
 
 

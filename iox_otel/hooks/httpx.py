@@ -50,7 +50,7 @@ class TracedTransport(httpx.BaseTransport):
                 current.reset(token)
         call.resent(sent())
         call.answered(response.status_code)
-        if call.recorder.span is not None:
+        if call.is_followed:
             response.stream = _Stream(cast(httpx.SyncByteStream, response.stream), call)
         return response
 
@@ -87,7 +87,7 @@ class AsyncTracedTransport(httpx.AsyncBaseTransport):
                 current.reset(token)
         call.resent(sent())
         call.answered(response.status_code)
-        if call.recorder.span is not None:
+        if call.is_followed:
             response.stream = _AsyncStream(cast(httpx.AsyncByteStream, response.stream), call)
         return response
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from iox_otel import SpanContext, SpanKind, SpanRecorder, SpanStatus
+from iox_otel import SpanContext, SpanKind, SpanRecorder, SpanStatus, _clock
 from iox_otel._report import report
 from iox_otel._values import qualified_name
 
+from .classify import classify_status
 from .headers import (
     B3_HEADER,
     JAEGER_HEADER,
@@ -24,7 +25,7 @@ from .headers import (
     format_traceparent,
     format_tracestate,
 )
-from .metrics import STANDARD_METHODS
+from .metrics import STANDARD_METHODS, RequestMetrics, status_of
 
 DEFAULT_FORMATS = ("jaeger", "tracecontext")
 """As `IoxPropagator` writes them."""
@@ -64,14 +65,20 @@ class ClientTracer:
     Args:
         formats: of the headers, names out of `iox_otel.http.parser.FORMATS`; all are written.
         header_name: of the one with Jaeger's trace context.
+        metrics: told of each request at its end, traced or not.
 
     Raises:
         ValueError: an unknown format.
     """
 
     def __init__(
-        self, *, formats: Sequence[str] = DEFAULT_FORMATS, header_name: str = JAEGER_HEADER
+        self,
+        *,
+        formats: Sequence[str] = DEFAULT_FORMATS,
+        header_name: str = JAEGER_HEADER,
+        metrics: RequestMetrics | None = None,
     ) -> None:
+        self._metrics = metrics
         for name in formats:
             _writer(name)
         self._formats = tuple(formats)
@@ -79,9 +86,10 @@ class ClientTracer:
 
     def begin(self, method: str, url: str) -> ClientCall:
         """Return what follows a request from now on; its `headers` are to be sent along."""
+        measure = None if self._metrics is None else _Measure(self._metrics, method)
         context = SpanContext.current()
         if context is None:
-            return _UNTRACED
+            return ClientCall(_NOT_RECORDED, {}, measure)
         recorder = context.recorder(method if method in STANDARD_METHODS else "HTTP")
         headers: dict[str, str] = {}
         try:
@@ -91,7 +99,7 @@ class ClientTracer:
             headers = trace_headers(context, self._formats, header_name=self._header_name)
         except Exception:
             report(_NOT_DESCRIBED)
-        return ClientCall(recorder, headers)
+        return ClientCall(recorder, headers, measure)
 
 
 class ClientCall:
@@ -102,11 +110,20 @@ class ClientCall:
         headers: to send along, in place of what is there under their names.
     """
 
-    __slots__ = ("headers", "recorder")
+    __slots__ = ("_measure", "_status", "headers", "recorder")
 
-    def __init__(self, recorder: SpanRecorder, headers: dict[str, str]) -> None:
+    def __init__(
+        self, recorder: SpanRecorder, headers: dict[str, str], measure: _Measure | None
+    ) -> None:
         self.recorder = recorder
         self.headers = headers
+        self._measure = measure
+        self._status: int | None = None
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody wants to know how it ends."""
+        return self.recorder.span is not None or self._measure is not None
 
     def resent(self, count: int) -> None:
         """Note that the request was sent again so many times, because of redirects or failures."""
@@ -115,6 +132,7 @@ class ClientCall:
 
     def answered(self, status: int) -> None:
         """Note the status of the answer. One of 400 and above is the caller's error."""
+        self._status = status
         self.recorder.set_metadata("http.response.status_code", status)
         if status >= 400:
             self.recorder.set_metadata("error.type", str(status))
@@ -126,6 +144,7 @@ class ClientCall:
             self.recorder.set_metadata("error.type", qualified_name(type(error)))
             self.recorder.exception(error)
             self.recorder.finish()
+        self._measured(None, 0)
 
     def finish(self, body_bytes: int | None = None) -> None:
         """End the span; does nothing the second time.
@@ -136,9 +155,40 @@ class ClientCall:
         if body_bytes is not None:
             self.recorder.set_metadata("http.response.body.size", body_bytes)
         self.recorder.finish()
+        self._measured(self._status, body_bytes or 0)
+
+    def _measured(self, status: int | None, body_bytes: int) -> None:
+        measure, self._measure = self._measure, None  # once
+        if measure is not None:
+            measure.ended(status, body_bytes)
 
 
-_UNTRACED = ClientCall(SpanRecorder(None), {})
+_NOT_RECORDED = SpanRecorder(None)
+
+
+class _Measure:
+    """Tells *metrics* of one request; one without an answer counts as aborted."""
+
+    def __init__(self, metrics: RequestMetrics, method: str) -> None:
+        self._metrics = metrics
+        self._method = method if method in STANDARD_METHODS else None
+        self._began_ns = _clock.monotonic_ns()
+
+    def ended(self, status: int | None, body_bytes: int) -> None:
+        try:
+            classification = None if status is None else classify_status(status).classification
+            self._metrics.request_ended(
+                family="http",
+                side="client",
+                path=None,  # which is as the caller makes it up
+                method=self._method,
+                status=status_of(classification),
+                status_code=status,
+                duration_ns=_clock.monotonic_ns() - self._began_ns,
+                response_body_bytes=body_bytes,
+            )
+        except Exception:
+            report("request metrics raised, a request is not counted")
 
 
 def _describe(recorder: SpanRecorder, method: str, url: str) -> None:
