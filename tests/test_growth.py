@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 
 from iox_otel.conductor.lineprotocol import Precision, parse
+from iox_otel.conductor.partitions import QueryError
+from iox_otel.conductor.sql_limits import check_chains
 from iox_otel.http import HeaderError, TraceHeaderParser
 from iox_otel.viewer.uploads import read_upload
 from iox_otel_bridge.propagator import IoxPropagator, JaegerPropagator, PropagatorHeaderParser
@@ -44,7 +46,7 @@ def outcome(work: Callable[[], object]) -> object:
     """Do it; a refusal is as good as a result."""
     try:
         return work()
-    except (HeaderError, DecodeError):
+    except (HeaderError, DecodeError, QueryError):
         return None
 
 
@@ -110,6 +112,16 @@ def lines(unit: str, after: str = "") -> Work:
     def of(size: int) -> Callable[[], object]:
         text = unit * size + after
         return lambda: sum(1 for _ in parse(text, precision=Precision.AUTO, now_ns=0))
+
+    return of
+
+
+def sql(before: str, unit: str) -> Work:
+    """A query that repeats something; {} in it is each time another number."""
+
+    def of(size: int) -> Callable[[], object]:
+        text = before + "".join(unit.replace("{}", str(number)) for number in range(size))
+        return lambda: check_chains(text)
 
     return of
 
@@ -189,6 +201,22 @@ HOSTILE: dict[str, Work] = {
     "tiny floats": lines("m a=1e-310,b=1e-320 1\n"),
     "blank lines": lines("\n \t\r\n"),
     "comments": lines('# "\n'),
+    "SQL columns": sql("select ", "f + 1,"),
+    "SQL brackets": sql("", "("),
+    "SQL words": sql("", "e"),
+    "SQL digits": sql("?", "1"),
+    "SQL letters of a tag": sql("$", "a"),
+    "SQL signs": sql("", "#"),
+    "open SQL comments": sql("", "/* , "),
+    "SQL comments": sql("", "/**/ , "),
+    "ends of SQL comments": sql("/*", "*/ , "),
+    "open SQL tags": sql("", "$a{}$ , "),
+    "SQL tags": sql("$a$", " $aa"),
+    **{
+        f"open SQL text: {quote}": sql(quote, unit)
+        for quote in ("'", '"', "`", "$$", "E'", "x'", "r'''", 'R"""')
+        for unit in (", \\", f"{quote[-1] * 2} , ")
+    },
 }
 
 
