@@ -6,7 +6,11 @@ import asyncio
 import contextvars
 import gc
 import logging
+import os
 import sqlite3
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -204,6 +208,28 @@ def test_what_was_attached_before_stays(
     opentelemetry.context.detach(token)
     assert baggage.get_baggage("tenant") is None
     assert not caplog.records
+
+
+def test_the_runtime_context_that_a_variable_names_stays_beneath() -> None:
+    """OTEL_PYTHON_CONTEXT is read by OpenTelemetry when it is imported."""
+    code = """
+        from opentelemetry import baggage, context
+        from iox_otel_bridge.runtime_context import install
+        beneath = context._RUNTIME_CONTEXT
+        install(None)
+        token = context.attach(baggage.set_baggage("tenant", "a"))
+        assert baggage.get_baggage("tenant", beneath.get_current()) == "a"
+        context.detach(token)
+        print(type(beneath).__name__)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ | {"OTEL_PYTHON_CONTEXT": "contextvars_context"},
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert (done.stdout, done.stderr) == ("ContextVarsRuntimeContext\n", "")
 
 
 def test_a_later_install_changes_the_collector_only() -> None:

@@ -6,10 +6,14 @@ import asyncio
 import importlib.util
 import re
 import textwrap
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import httpx
+import opentelemetry.environment_variables as api_variables
+import opentelemetry.instrumentation.environment_variables as instrumentation_variables
+import opentelemetry.sdk.environment_variables as sdk_variables
 
 from iox_otel import Span, SpanContext, SpanRecorder, current, traced
 from iox_otel.http import TraceLayer
@@ -102,3 +106,34 @@ def test_the_examples_with_the_fixture_run() -> None:
     assert len(tests) == 3
     for name in tests:
         names[name](CapturingTraceCollector())
+
+
+def variables_table() -> list[tuple[list[str], str]]:
+    """Return the rows of the table of OpenTelemetry's variables: their names, and how it goes."""
+    section = (DOCS / "opentelemetry.md").read_text().partition("## OpenTelemetry's variables\n")[2]
+    rows = re.findall(r"^\| (`.*?) \| (.*?) \|", section, re.MULTILINE)
+    return [(re.findall(r"`(OTEL_[A-Z_*]+)`", names), honoured) for names, honoured in rows]
+
+
+def test_every_variable_of_opentelemetry_is_in_the_table() -> None:
+    """All that its packages name, each once."""
+    listed = [name for names, _ in variables_table() for name in names]
+    assert len(listed) == len(set(listed))
+    known = {
+        name
+        for module in (api_variables, sdk_variables, instrumentation_variables)
+        for name in vars(module)
+        if name.startswith("OTEL_")
+    }
+    known -= {name for name in known if any(fnmatch(name, each) for each in listed)}
+    # Of packages that are not ours: kept as names only, or made up for a default.
+    assert known <= {"OTEL_EXPORTER_JAEGER_AGENT_HOST"}, sorted(known)
+
+
+def test_every_variable_that_is_honoured_is_tested() -> None:
+    """Each that the table says is honoured has a test that sets it."""
+    tests = "".join(path.read_text() for path in (DOCS.parent / "tests").rglob("test_*.py"))
+    honoured = [name for names, how in variables_table() if how == "yes" for name in names]
+    assert len(honoured) > 20
+    missing = [name for name in honoured if f'"{name}"' not in tests and f"{name}=" not in tests]
+    assert not missing

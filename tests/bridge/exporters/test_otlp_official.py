@@ -122,6 +122,14 @@ def test_grpc_with_or_without_tls(
     assert exporter.url == f"{'http' if expected[1] else 'https'}://{expected[0]}"
 
 
+def test_without_tls_for_traces_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OTEL_EXPORTER_OTLP_TRACES_INSECURE goes before the one for all signals."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_INSECURE", "false")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "true")
+
+    assert grpc_exporter("host:4317", None).url == "http://host:4317"
+
+
 @pytest.mark.parametrize("make", [grpc_exporter, http_exporter])
 def test_compression_none(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The specification's name for no compression is taken by both."""
@@ -217,14 +225,18 @@ def relay(receiver: Any) -> Iterator[tuple[str, list[int]]]:
 
 @pytest.mark.usefixtures("wide_limits")
 @pytest.mark.parametrize("compression", ["none", "gzip"])
+@pytest.mark.parametrize(
+    "variable", ["OTEL_EXPORTER_OTLP_COMPRESSION", "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION"]
+)
 def test_compression(
     receiver: Any,
     relay: tuple[str, list[int]],
+    variable: str,
     compression: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With gzip a small part of the bytes goes over the wire, and all of them arrive."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", compression)
+    monkeypatch.setenv(variable, compression)
     address, sizes = relay
     sender = receiver.sender(endpoint=f"http://{address}")
     assert send_one(sender, 1_000_000) == DELIVERED
