@@ -17,11 +17,14 @@ from .headers import HeaderError
 from .parser import Extracted, TraceHeaderParser
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
     from iox_otel import TraceCollector
 
     from ._asgi import ASGIApp, Message, Receive, Scope, Send
     from .metrics import RequestMetrics
     from .parser import HeaderParser
+    from .sampler import Sampler
 
 _KEY = "iox_otel"
 """Where the scope keeps (incoming context, the span's context), or None for an untraced request.
@@ -30,6 +33,7 @@ It is there as soon as a layer has seen the request, so that one inside it passe
 _MAX_METHOD_CHARS = 64
 _MAX_PATH_CHARS = 8192
 _NOT_EXTRACTED = "error extracting trace context from request"
+_NOT_SAMPLED = "the sampler raised, a request was traced as its headers say"
 _SHUTDOWN = frozenset(("lifespan.shutdown.complete", "lifespan.shutdown.failed"))
 
 
@@ -42,10 +46,11 @@ class TraceLayer:
 
     A request is traced if its headers carry a sampled context or a debug id, or if it is served
     within a sampled span of OpenTelemetry's (which then is the parent, whatever the headers say),
-    and there is a collector. Its span is of kind SERVER, ends when the body has been sent, and
-    carries OpenTelemetry's HTTP metadata (never the query string); the response gets a header
-    `trace-id`. While it runs, `current` is the span, or the incoming context if that is not
-    sampled.
+    and there is a collector; with a *sampler*, if that says so. Its span is of kind SERVER, ends
+    when the body has been sent, and carries OpenTelemetry's HTTP metadata (never the query string);
+    the response gets a header `trace-id`. While it runs, `current` is the span, or the incoming
+    context if that is not sampled, or an unsampled context of its own if the *sampler* does not
+    want it, so that nothing that it calls begins a trace in the middle.
 
     The layer never raises into the application, never holds a body, and re-raises the
     application's exceptions as they were. Malformed headers are logged and counted in
@@ -59,6 +64,8 @@ class TraceLayer:
         header_parser: finds the context in the headers; `TraceHeaderParser()` if not given.
         name: what each span is called.
         metrics: told of each request at its end, traced or not.
+        sampler: decides about requests that carry no trace context, and may overrule one that is
+            carried; if not given, headers alone decide, as in IOx.
         exclude: paths that are passed straight to the application; as `url.path` has them, exact,
             or a prefix when it ends in `*`.
         flush_timeout_s: how long the end of the lifespan may wait for the flush.
@@ -75,6 +82,7 @@ class TraceLayer:
         header_parser: HeaderParser | None = None,
         name: str,
         metrics: RequestMetrics | None = None,
+        sampler: Sampler | None = None,
         exclude: Collection[str] = (),
         flush_timeout_s: float = 5.0,
     ) -> None:
@@ -86,6 +94,7 @@ class TraceLayer:
         self._header_names = self._parser.header_names
         self._name = name
         self._measure = None if metrics is None else Measure(metrics)
+        self._sampler = None if collector is None else sampler
         self._excluded, self._excluded_prefixes = _exclusions(exclude)
         self._flush_timeout_s = flush_timeout_s
 
@@ -95,6 +104,9 @@ class TraceLayer:
         if (kind != "http" and kind != "websocket") or _KEY in scope or self._is_excluded(scope):
             if kind == "lifespan" and _KEY not in scope:
                 send = self._flushing(scope, send)
+            elif self._sampler is not None and self._begins_here(scope):
+                await self._leave_alone(scope, receive, send)
+                return
             await self.app(scope, receive, send)
             return
         scope[_KEY] = None
@@ -103,6 +115,8 @@ class TraceLayer:
             outer = None if current.get() is None else _outer()
             if outer is not None or self._has_context(scope):
                 context, span = self._open(scope, outer)
+            if self._sampler is not None and context is None and not _is_decided():
+                context, span = self._begin(scope, self._sampler)
         except Exception as error:
             self.header_errors += 1
             report(_NOT_EXTRACTED, error)
@@ -140,12 +154,22 @@ class TraceLayer:
             raise
         finally:
             if token is not None:
-                try:
-                    current.reset(token)
-                except ValueError:
-                    pass  # closed in another context: nothing to restore here
+                _reset(token)
             if exchange is not None:
                 exchange.close()
+
+    def _begins_here(self, scope: Scope) -> bool:
+        return scope["type"] != "lifespan" and _KEY not in scope and current.get() is None
+
+    async def _leave_alone(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve an excluded request; what is instrumented in it begins no trace either."""
+        context = SpanContext.new(None)
+        context.sampled = False
+        token = current.set(context)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            _reset(token)
 
     def _has_context(self, scope: Scope) -> bool:
         names = self._header_names
@@ -166,20 +190,47 @@ class TraceLayer:
         if found is None:
             return None, None
         context, debug_id = found
-        collector = self._collector
+        collector, sampler = self._collector, self._sampler
         span = None
         if context is not None:
             context.collector = collector
-            if context.sampled and collector is not None:
+            if sampler is not None and outer is None and not context.debug:
+                span = self._ask(sampler, context.child(self._name), context, scope)
+            elif context.sampled and collector is not None:
                 span = context.child(self._name)
+                self._describe(span, scope, debug_id)
         elif debug_id is not None and collector is not None:
             span = Span.root(self._name, collector)
             span.ctx.debug = True
             context = span.ctx
-        if span is not None:
             self._describe(span, scope, debug_id)
         scope[_KEY] = (context, None if span is None else span.ctx)
         return context, span
+
+    def _begin(self, scope: Scope, sampler: Sampler) -> tuple[SpanContext, Span | None]:
+        """Return the context of a new trace, and its root span if the sampler wants it."""
+        root = Span.root(self._name, self._collector)
+        span = self._ask(sampler, root, None, scope)
+        scope[_KEY] = (root.ctx, None if span is None else root.ctx)
+        return root.ctx, span
+
+    def _ask(
+        self, sampler: Sampler, span: Span, parent: SpanContext | None, scope: Scope
+    ) -> Span | None:
+        """Return *span* if the sampler wants it; else None, with the contexts unsampled."""
+        self._describe(span, scope, None)
+        try:
+            sampled = sampler.sample(span, parent)
+        except Exception as error:
+            report(_NOT_SAMPLED, error)
+            sampled = parent is not None and parent.sampled
+        span.ctx.sampled = bool(sampled)
+        if sampled:
+            return span
+        if parent is not None:
+            parent.sampled = False
+            parent.trace_state = span.ctx.trace_state
+        return None
 
     def _extract(self, scope: Scope) -> Extracted | None:
         """Return what the headers say; of malformed ones only a debug id beside them."""
@@ -237,6 +288,18 @@ def _outer() -> SpanContext | None:
     return context if context is not None and context.sampled else None
 
 
+def _is_decided() -> bool:
+    """Return whether this request is served within an unsampled span of OpenTelemetry's."""
+    return not isinstance(current.get(), Span | SpanContext) and SpanContext.current() is not None
+
+
+def _reset(token: Token[object]) -> None:
+    try:
+        current.reset(token)
+    except ValueError:
+        pass  # closed in another context: nothing to restore here
+
+
 class HasScope(Protocol):
     """A request of Starlette's or FastAPI's, or of any framework that keeps the ASGI scope."""
 
@@ -257,7 +320,8 @@ def span_context(request: HasScope | Mapping[str, Any]) -> SpanContext | None:
 def request_log_context(request: HasScope | Mapping[str, Any]) -> SpanContext | None:
     """Return the context that came in with *request*, sampled or not, for its log lines.
 
-    Of a request with only a debug id it is the span's own; without either, None.
+    Of a request that begins a trace here it is its own: one with only a debug id, and one that a
+    sampler was asked about, wanted or not. Else None.
     """
     entry = _entry(request)
     return None if entry is None else entry[0]
