@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .config import TracingConfig
+    from .jaeger_remote import JaegerRemoteSampler
     from .processor import BridgeProcessor
     from .propagator import IoxPropagator, JaegerPropagator, PropagatorHeaderParser
+    from .sampler import RequestSampler
     from .sender import Stats
     from .setting_types import ConfigError
     from .span import BridgedSpan
@@ -23,7 +25,9 @@ __all__ = [
     "ConfigError",
     "IoxPropagator",
     "JaegerPropagator",
+    "JaegerRemoteSampler",
     "PropagatorHeaderParser",
+    "RequestSampler",
     "Stats",
     "Tracing",
     "TracingConfig",
@@ -35,7 +39,9 @@ _MODULES = {
     "ConfigError": "setting_types",
     "IoxPropagator": "propagator",
     "JaegerPropagator": "propagator",
+    "JaegerRemoteSampler": "jaeger_remote",
     "PropagatorHeaderParser": "propagator",
+    "RequestSampler": "sampler",
     "Stats": "sender",
     "Tracing": "tracing",
     "TracingConfig": "config",

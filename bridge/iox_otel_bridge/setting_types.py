@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from ipaddress import IPv4Network, IPv6Network
 
+    from opentelemetry.sdk.trace.sampling import Sampler
+
 T = TypeVar("T")
 
 ALWAYS, NEVER = "always", "never"
 EXPORTERS = ("none", "jaeger", "otlp", "console")
+SAMPLERS = "none, always, ratio:0.01, parent_ratio:0.01, rate:10/s or jaeger_remote[:URL]"
 
 # RFC 9110, section 5.6.2: what a header name may consist of.
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -24,6 +27,8 @@ _OTHER_CONTEXT = frozenset(
     ("traceparent", "tracestate", "b3", "x-b3-traceid", "x-b3-spanid", "x-b3-parentspanid")
     + ("x-b3-sampled", "x-b3-flags")
 )
+_DECIMAL = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?(e-?[0-9]{1,2})?")
+_MAX_PER_SECOND = 1e9
 _DIGITS = re.compile(r"[0-9]{1,20}")
 _HOST_NAME = re.compile(r"[0-9A-Za-z_]([0-9A-Za-z_.-]*[0-9A-Za-z_.])?")
 _SCHEME = re.compile(r"([0-9A-Za-z+.-]*)://")
@@ -199,6 +204,52 @@ def networks_of(who: str) -> tuple[IPv4Network | IPv6Network, ...]:
     from ipaddress import ip_network  # most programs do not need it
 
     return () if who == NEVER else tuple(ip_network(each.strip()) for each in who.split(","))
+
+
+def sampler(value: object) -> str | Sampler:
+    """Return what decides which traces begin here: text, or any sampler of OpenTelemetry's."""
+    if callable(getattr(value, "should_sample", None)) and not isinstance(value, type):
+        return value  # type: ignore[return-value]  # OpenTelemetry is not imported for this
+    if not isinstance(value, str):
+        raise ValueError(f"expected a Sampler of OpenTelemetry's, or text: {SAMPLERS}")
+    kind, parameter = sampler_parts(_text(value))
+    unit = "/s" if kind == "rate" else ""
+    return f"{kind}:{parameter}{unit}" if parameter else kind
+
+
+def sampler_parts(setting: str) -> tuple[str, str]:
+    """Return the kind of sampler, and its ratio, rate a second or URL; "" where it has none.
+
+    Raises:
+        ValueError: *setting* is no such text.
+    """
+    kind, colon, parameter = setting.partition(":")
+    kind = kind.strip().lower()
+    parameter = parameter.strip()
+    if kind in ("none", "always", "jaeger_remote") and not colon:
+        return kind, ""
+    if kind in ("ratio", "parent_ratio"):
+        ratio(parameter)
+        return kind, parameter
+    if kind == "rate" and parameter.endswith("/s") and _DECIMAL.fullmatch(parameter[:-2]):
+        if 0 < float(parameter[:-2]) <= _MAX_PER_SECOND:
+            return kind, parameter[:-2]
+    elif kind == "jaeger_remote" and is_strategy_url(parameter):
+        return kind, parameter
+    raise ValueError(f"expected {SAMPLERS}")
+
+
+def ratio(value: object) -> float:
+    """Return a number from 0 to 1."""
+    checked = _text(value)
+    if not _DECIMAL.fullmatch(checked) or float(checked) > 1:
+        raise ValueError("expected a ratio from 0 to 1, such as 0.01")
+    return float(checked)
+
+
+def is_strategy_url(url: str) -> bool:
+    """Return whether *url* may be that of a sampling server: HTTP, no credentials, no query."""
+    return "://" in url and not set("@?") & set(url) and _is_endpoint(url)
 
 
 def seconds(value: object) -> float:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import setting_types as kinds
 from .setting_types import ConfigError
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace.sampling import Sampler
 
 
 class Setting(NamedTuple):
@@ -165,6 +168,13 @@ class Settings:
         kinds.whole_number(0, (1 << 31) - 1),
         100,
         "How many traces a second the debug header or flag may force; 0 for any number.",
+    )
+    sampler: str | Sampler = _row(
+        "TRACES_SAMPLER",
+        "--traces-sampler",
+        kinds.sampler,
+        "none",
+        f"Which requests begin a trace that nobody asked for: {kinds.SAMPLERS}.",
     )
     console_format: str = _row(
         "TRACES_EXPORTER_CONSOLE_FORMAT",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from iox_otel.http.metrics import RequestMetrics
 
     from .config import TracingConfig
+    from .sampler import RequestSampler, Sampling
 
 DEFAULT_TIMEOUT_S = 5.0
 """How long a flush may take unless its caller says otherwise."""
@@ -85,19 +86,29 @@ class Tracing:
         self.collector = _collector(tuple(self._processors.values()))
         self._installed = False
         self._provider: TracerProvider | None = None
+        self._setting = config.sampler
+        self._sampling: Sampling | None = None
+        if self._processors:
+            self._begin_sampling()
 
     @property
     def resource(self) -> Resource:
         """What native spans come from: the service's name and the rest."""
         return self._resource
 
+    @property
+    def sampler(self) -> RequestSampler | None:
+        """Decides for `TraceLayer` which requests begin a trace; None if only headers do, and
+        without exporters."""
+        return None if self._sampling is None else self._sampling.for_requests
+
     def add_exporter(
         self, name: str, exporter: Destination | Callable[[], Destination], *, destination: str
     ) -> None:
         """Send all spans to another exporter, too: a queue and a worker of its own.
 
-        To be called at the start of the process, before `collector` is read by what records spans;
-        `middleware` reads it only when the application starts.
+        To be called at the start of the process, before `collector` and `sampler` are read by what
+        records spans; `middleware` reads them only when the application starts.
 
         Args:
             name: of the exporter, in logs and `stats`.
@@ -114,6 +125,8 @@ class Tracing:
         self._destinations[name] = destination
         self._processors[name] = processor
         self.collector = _collector(tuple(self._processors.values()))
+        if self._sampling is None:
+            self._begin_sampling()
         if self._installed:
             runtime_context.install(self.collector)
         if self._provider is not None:
@@ -153,6 +166,8 @@ class Tracing:
         Returns:
             Whether everything ever recorded was delivered.
         """
+        if self._sampling is not None:
+            self._sampling.close()
         ends = [processor.ending for processor in self._processors.values()]
         if timeout_s is None:
             return endings.end(ends)
@@ -174,7 +189,8 @@ class Tracing:
         TracerProvider becomes one whose spans go the same way as native ones, and SIGTERM delivers
         what is queued before it does what it did so far; the counters of `stats` go out as metrics
         once somebody sets a MeterProvider (`metrics.observe_pipelines`). OpenTelemetry's spans
-        never start a trace: they are recorded where its current context carries a sampled one.
+        begin a trace where the setting `sampler` says so, by default never: they are recorded where
+        its current context carries a sampled one.
         A provider that is set already stays, with a warning.
         """
         if self._installed:
@@ -224,6 +240,7 @@ class Tracing:
             app,
             collector=self.collector,
             header_parser=self.header_parser,
+            sampler=self.sampler,
             exclude=(*exclude, *self._excluded),
             **options,
         )
@@ -236,6 +253,14 @@ class Tracing:
         except ValueError as exc:
             raise ConfigError(f"Cannot set up the traces exporter {exporter!r}: {exc}") from exc
         return self._make_processor(make_sender, name=exporter)
+
+    def _begin_sampling(self) -> None:
+        if self._setting == "none":
+            return
+        from .sampler import sampling_of
+
+        service_name = str(self._resource.attributes["service.name"])
+        self._sampling = sampling_of(self._setting, service_name)
 
     def _take_part(self) -> None:
         self._install_provider()
@@ -252,9 +277,10 @@ class Tracing:
                 "spans of other OpenTelemetry libraries do not go to the exporters of iox-otel"
             )
             return
+        sampler = ParentBased(ALWAYS_OFF) if self._sampling is None else self._sampling.sampler
         # Each processor sees to its own end.
         provider = self._provider = TracerProvider(
-            sampler=ParentBased(ALWAYS_OFF), resource=self._resource, shutdown_on_exit=False
+            sampler=sampler, resource=self._resource, shutdown_on_exit=False
         )
         for processor in self._processors.values():
             provider.add_span_processor(processor)

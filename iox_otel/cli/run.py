@@ -95,6 +95,7 @@ def run(
         app = server.create_app(
             collector=tracing.collector,
             header_parser=tracing.header_parser,
+            sampler=tracing.sampler,
             per_partition_tracing=per_partition_tracing(),
             limits=limits,
             stats=tracing.stats,

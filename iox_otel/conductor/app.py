@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from iox_otel import TraceCollector
-from iox_otel.http import HeaderParser, TraceLayer
+from iox_otel.http import HeaderParser, Sampler, TraceLayer
 from iox_otel_bridge import Stats
 
 from .catalog import Catalog
@@ -46,6 +46,7 @@ def create_app(
     *,
     collector: TraceCollector | None,
     header_parser: HeaderParser | None = None,
+    sampler: Sampler | None = None,
     per_partition_tracing: bool = False,
     limits: Limits = Limits(),  # noqa: B008  # it cannot be changed
     stats: Callable[[], Mapping[str, Stats]] = dict,
@@ -56,6 +57,7 @@ def create_app(
     Args:
         collector: takes the spans; None traces nothing.
         header_parser: finds the trace context of a request; the native one if not given.
+        sampler: decides which requests are traced; only their headers do if not given.
         per_partition_tracing: whether each partition of a query's operator gets a span of its own.
         limits: what it takes on.
         stats: what became of the spans, by exporter, for `/metrics`.
@@ -88,6 +90,7 @@ def create_app(
         app,
         collector=collector,
         header_parser=header_parser,
+        sampler=sampler,
         name="IOx http",
         exclude=UNTRACED_PATHS,
         metrics=metrics.requests,

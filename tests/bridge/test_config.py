@@ -28,6 +28,7 @@ VALUES: dict[str, tuple[str, object, str, object]] = {
     "trust_headers": ("never", "never", "10.0.0.0/8", "10.0.0.0/8"),
     "max_debug_per_second": ("3", 3, "4", 4),
     "console_format": ("tree", "tree", "json", "json"),
+    "sampler": ("ratio:0.5", "ratio:0.5", "rate:10/s", "rate:10/s"),
     "queue_size": ("7", 7, "8", 8),
     "queue_bytes": ("9", 9, "10", 10),
 }

@@ -8,8 +8,10 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,77 @@ def test_a_program_that_opentelemetry_sets_up(agent: socket.socket, propagator: 
     carrier = json.loads(done.stdout)
     assert carrier["uber-trace-id"] == f"{0xABC:032x}:{span.spanId & (1 << 64) - 1:016x}:1:3"
     assert ("traceparent" in carrier) is (propagator == "iox")
+
+
+SAMPLED = """
+    import time
+    from opentelemetry import trace
+
+    tracer = trace.get_tracer("plain")
+    deadline_s = time.monotonic() + 20
+    while time.monotonic() < deadline_s:
+        with tracer.start_as_current_span("wanted") as span:
+            with tracer.start_as_current_span("below"):
+                pass
+        if span.get_span_context().trace_flags.sampled:
+            break
+        time.sleep(0.01)
+    with tracer.start_as_current_span("not wanted"):
+        pass
+"""
+
+
+@pytest.mark.parametrize("sampler", ["jaeger_remote", "parentbased_jaeger_remote"])
+def test_a_program_whose_sampler_opentelemetry_finds(agent: socket.socket, sampler: str) -> None:
+    """It asks for the strategy of its service, by the argument that OpenTelemetry specifies."""
+    asked: list[str] = []
+    operations = [{"operation": "wanted", "probabilisticSampling": {"samplingRate": 1.0}}]
+    answer = {"operationSampling": {"perOperationStrategies": operations}}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("OTEL_") and not name.lower().endswith("_proxy")
+    }
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}/sampling"
+        environ |= {
+            "OTEL_TRACES_EXPORTER": "iox_jaeger",
+            "OTEL_METRICS_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+            "OTEL_SERVICE_NAME": "plain",
+            "OTEL_TRACES_SAMPLER": sampler,
+            "OTEL_TRACES_SAMPLER_ARG": f"endpoint={url},pollingIntervalMs=60000,"
+            "initialSamplingRate=0",
+            "TRACES_EXPORTER_JAEGER_AGENT_HOST": "127.0.0.1",
+            "TRACES_EXPORTER_JAEGER_AGENT_PORT": str(agent.getsockname()[1]),
+        }
+        command = [str(INSTRUMENT), sys.executable, "-c", textwrap.dedent(SAMPLED)]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=50)
+        server.shutdown()
+
+    assert done.returncode == 0, done.stderr
+    assert asked == ["/sampling?service=plain"]
+    spans = {span.operationName: span for span in batch_at(agent).spans}
+    # By itself it is asked about every span, and "below" is no operation that it knows.
+    expected = {"wanted"} if sampler == "jaeger_remote" else {"wanted", "below"}
+    assert set(spans) == expected
+    tags = {tag.key: tag for tag in spans["wanted"].tags}
+    assert tags["sampler.type"].vStr == "probabilistic"
+    assert tags["sampler.param"].vDouble == 1.0
 
 
 def test_each_resource_goes_by_itself(agent: socket.socket) -> None:

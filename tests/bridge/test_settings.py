@@ -38,6 +38,7 @@ TABLE = {
     "TRACES_EXPORTER_CONSOLE_FORMAT": ("--traces-exporter-console-format", "auto"),
     "TRACES_TRUST_HEADERS": ("--traces-trust-headers", "always"),
     "TRACES_MAX_DEBUG_PER_SECOND": ("--traces-max-debug-per-second", 100),
+    "TRACES_SAMPLER": ("--traces-sampler", "none"),
     "TRACES_QUEUE_SIZE": ("--traces-queue-size", 100_000),
     "TRACES_QUEUE_BYTES": ("--traces-queue-bytes", 128 * 1024 * 1024),
 }
@@ -89,6 +90,8 @@ BAD = [
     ("trust_headers", "some", "always, never, or networks ('some'"),
     ("trust_headers", "10.0.0.1/8", "always, never, or networks (10.0.0.1/8 has host bits set)"),
     ("max_debug_per_second", "-1", "a whole number from 0 to 2147483647"),
+    ("sampler", "some", "none, always, ratio:0.01, parent_ratio:0.01, rate:10/s or jaeger_remote"),
+    ("sampler", "ratio:2", "a ratio from 0 to 1, such as 0.01"),
     ("queue_size", "0", "a whole number of at least 1"),
     ("queue_size", "many", "a whole number of at least 1"),
     ("queue_bytes", "1e9", "a whole number of at least 1"),

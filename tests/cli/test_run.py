@@ -46,6 +46,22 @@ def test_ends_when_asked_to_with_all_spans(
     assert "Traceback" not in "".join(server.err)
 
 
+@pytest.mark.parametrize(("sampler", "number"), [("always", 2), ("none", 0)])
+def test_the_flag_has_requests_begin_traces(
+    cli: Cli, start_server: Callable[..., Any], sampler: str, number: int
+) -> None:
+    """It beats its variable; without it nothing is traced that nobody asked for."""
+    server = start_server(
+        "--traces-sampler", sampler, TRACES_EXPORTER="console", TRACES_SAMPLER="ratio:0.5"
+    )
+    for database in ("db", "other"):
+        cli("database", "create", database, "--host", server.url)
+    server.end()
+
+    spans = [json.loads(line) for line in server.out]
+    assert [span["name"] for span in spans] == ["IOx http"] * number
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ends_while_a_query_is_planned(start_server: Callable[..., Any], number: int) -> None:
     """What DataFusion computes while it plans, and cannot be interrupted, keeps no server."""
@@ -266,6 +282,12 @@ def test_port_in_use(cli: Cli) -> None:
             {"TRACES_EXPORTER_JAEGER_AGENT_PORT": "70000"},
             "Invalid value '70000' for TRACES_EXPORTER_JAEGER_AGENT_PORT: "
             "expected a whole number from 1 to 65535",
+        ),
+        (
+            (),
+            {"TRACES_SAMPLER": "rate:10"},
+            "Invalid value 'rate:10' for TRACES_SAMPLER: expected none, always, ratio:0.01, "
+            "parent_ratio:0.01, rate:10/s or jaeger_remote[:URL]",
         ),
         (
             ("--traces-jaeger-tags", "a"),

@@ -246,6 +246,14 @@ def test_max_debug_per_second() -> None:
     assert 2 <= sum(sampled) <= 4  # the second may have ended meanwhile
 
 
+@pytest.mark.parametrize(("value", "wanted"), [("always", True), ("ratio:0", False)])
+def test_sampler(agent: Agent, value: str, wanted: bool) -> None:
+    """It decides about a request that nobody asked to trace."""
+    with build(exporter="jaeger", jaeger_agent_port=agent.port, sampler=value) as tracing:
+        assert tracing.sampler is not None
+        assert tracing.sampler.sample(Span.root("work", tracing.collector), None) is wanted
+
+
 def test_queue_size(dead_endpoint: str) -> None:
     """Of ten spans three wait, and the others are counted as dropped."""
     with build(exporter="otlp", otlp_endpoint=dead_endpoint, queue_size="3") as tracing:

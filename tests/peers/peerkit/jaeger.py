@@ -27,6 +27,8 @@ class Jaeger(Process):
         max_traces: how many it keeps; further ones evict the oldest.
         compact_port: takes compact Thrift over UDP; if not given, a free one.
         query_port: has the UI and the query API; if not given, a free one.
+        strategies: what its sampling endpoint answers, as `--sampling.strategies-file` has it; it
+            reads the file anew once it is changed.
     """
 
     def __init__(
@@ -36,17 +38,20 @@ class Jaeger(Process):
         max_traces: int = 100_000,
         compact_port: int | None = None,
         query_port: int | None = None,
+        strategies: Path | None = None,
     ) -> None:
         self.compact_port = compact_port or free_port()
         query = query_port or free_port()
         self.otlp_grpc_port, self.otlp_http_port, admin = (free_port() for _ in range(3))
         self.url = f"http://127.0.0.1:{query}"
         self.otlp_grpc = f"127.0.0.1:{self.otlp_grpc_port}"
+        sampling = free_port()
+        self.sampling = f"http://127.0.0.1:{sampling}/sampling"
         ports = {
             "processor.jaeger-compact.server-host-port": self.compact_port,
             "processor.jaeger-binary.server-host-port": free_port(),
             "processor.zipkin-compact.server-host-port": free_port(),
-            "http-server.host-port": free_port(),
+            "http-server.host-port": sampling,
             "collector.grpc-server.host-port": free_port(),
             "collector.http-server.host-port": free_port(),
             "collector.otlp.grpc.host-port": self.otlp_grpc_port,
@@ -63,6 +68,7 @@ class Jaeger(Process):
                 f"--memory.max-traces={max_traces}",
                 "--collector.queue-size=200000",
                 "--log-level=warn",
+                *_reading(strategies),
             ],
             folder=folder,
             ready_url=f"http://127.0.0.1:{admin}/",
@@ -99,3 +105,12 @@ class Jaeger(Process):
     def metric(self, name: str, **labels: str) -> float:
         """Return a metric of its own, see `metrics.metric`."""
         return metric(f"{self.ready_url}metrics", name, **labels)
+
+
+def _reading(strategies: Path | None) -> list[str]:
+    if strategies is None:
+        return []
+    return [
+        f"--sampling.strategies-file={strategies}",
+        "--sampling.strategies-reload-interval=100ms",
+    ]
