@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ _REFUSED_S = 0.1
 _ARRIVE_S = 5.0
 _POLL_S = 0.1
 _WHY = "will go on trying: "
+_DISABLED = "valid, but OTEL_SDK_DISABLED=true turns every exporter off"
 _NOWHERE = "valid, but spans go nowhere: set TRACES_EXPORTER (otlp, jaeger, console)"
 
 
@@ -50,7 +52,8 @@ def check(url: str | None, token: str | None, **flags: str | None) -> None:
     with _log_lines() as lines:
         tracing = config.build()
         if tracing.collector is None:
-            _say("settings", _NOWHERE, is_well=False)
+            is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+            _say("settings", _DISABLED if is_off else _NOWHERE, is_well=False)
             raise click.exceptions.Exit(1)
         _say("settings", f"{_service(tracing)}, exporters {', '.join(config.exporters)}")
         trace_id, took_ms = _record(tracing)

@@ -120,6 +120,12 @@ def test_settings_that_send_nowhere_or_cannot_be(cli: Cli) -> None:
         "FAIL  settings: valid, but spans go nowhere: set TRACES_EXPORTER (otlp, jaeger, console)\n"
     )
 
+    off = cli("check", "--traces-exporter=otlp", OTEL_SDK_DISABLED="true")
+    assert off.returncode == 1
+    assert off.stdout == (
+        "FAIL  settings: valid, but OTEL_SDK_DISABLED=true turns every exporter off\n"
+    )
+
     wrong = cli("check", "--traces-exporter=otpl")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("Invalid traces exporter 'otpl'. Valid options: ")
