@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from iox_otel import current
+
 from .backlog import Backlog
 from .clock import monotonic_s
 from .plain import text_of
@@ -57,11 +59,16 @@ class Notices:
         return True
 
     def say(self, line: str, *, trace: bool = False) -> None:
-        """Log *line*, however many there were."""
+        """Log *line*, however many there were. It belongs to nobody's trace."""
+        # While an exporter works, what is current is a stand-in, so that its calls are not traced.
+        token = None if current.get() is None else current.set(None)
         try:
             _logger.warning("%s: %s", self._name, line, exc_info=trace)
         except Exception:  # noqa: S110  a logging handler of the application's; nowhere left to say it
             pass
+        finally:
+            if token is not None:
+                current.reset(token)
 
     def stuck(self, detail: str) -> None:
         """Say that nothing can be delivered at the moment."""

@@ -16,7 +16,8 @@ from typing import cast
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
-from iox_otel import Span
+from iox_otel import Span, SpanContext, current
+from iox_otel.logs import TraceContextFilter
 from iox_otel_bridge import delivery, endings, notices, worker
 from iox_otel_bridge.backlog import Backlog
 from iox_otel_bridge.processor import BridgeProcessor
@@ -367,6 +368,27 @@ def test_loss_is_logged_when_it_starts_and_when_it_ends(caplog: pytest.LogCaptur
 
 
 # Outcomes
+
+
+def test_what_is_logged_of_a_delivery_is_of_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    """Though an unsampled span is current there, so that the exporter's calls are not traced."""
+    current_one = SpanContext(trace_id=0xABC, span_id=1, sampled=False)
+    caplog.handler.addFilter(stamp := TraceContextFilter())
+    try:
+        with pipeline(Wire(RETRY)) as processor:
+            token = current.set(current_one)
+            record(processor, "a")
+            assert processor.force_flush(timeout_s=5)
+            assert current.get() is current_one
+            current.reset(token)
+    finally:
+        caplog.handler.removeFilter(stamp)
+
+    assert [line.getMessage() for line in caplog.records] == [
+        "test: cannot deliver spans now, will go on trying: not now",
+        "test: delivering again",
+    ]
+    assert {line.__dict__["trace_id"] for line in caplog.records} == {""}
 
 
 def test_a_batch_is_tried_again_until_it_is_delivered() -> None:
