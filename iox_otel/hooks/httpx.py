@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import httpx
 
-from iox_otel import current
 from iox_otel.http.client import ClientCall, ClientTracer
 
 _SENT = "iox_otel_sent"
@@ -38,17 +37,11 @@ class TracedTransport(httpx.BaseTransport):
         """Send *request*, traced if it belongs to a trace."""
         call = self._tracer.begin(request.method, str(request.url))
         sent = _prepare(call, request, _counting)
-        token = current.set(call.recorder.span) if call.recorder.span is not None else None
-        try:
-            response = self._transport.handle_request(request)
-        except BaseException as error:
-            call.resent(sent())
-            call.failed(error)
-            raise
-        finally:
-            if token is not None:
-                current.reset(token)
-        call.resent(sent())
+        with call.sending():
+            try:
+                response = self._transport.handle_request(request)
+            finally:
+                call.resent(sent())
         call.answered(response.status_code)
         if call.is_followed:
             response.stream = _Stream(cast(httpx.SyncByteStream, response.stream), call)
@@ -75,17 +68,11 @@ class AsyncTracedTransport(httpx.AsyncBaseTransport):
         """Send *request*, traced if it belongs to a trace."""
         call = self._tracer.begin(request.method, str(request.url))
         sent = _prepare(call, request, _counting_async)
-        token = current.set(call.recorder.span) if call.recorder.span is not None else None
-        try:
-            response = await self._transport.handle_async_request(request)
-        except BaseException as error:
-            call.resent(sent())
-            call.failed(error)
-            raise
-        finally:
-            if token is not None:
-                current.reset(token)
-        call.resent(sent())
+        with call.sending():
+            try:
+                response = await self._transport.handle_async_request(request)
+            finally:
+                call.resent(sent())
         call.answered(response.status_code)
         if call.is_followed:
             response.stream = _AsyncStream(cast(httpx.AsyncByteStream, response.stream), call)

@@ -9,7 +9,7 @@ from requests.adapters import HTTPAdapter
 
 from iox_otel.http.client import ClientTracer
 
-from .urllib3 import following, note_answer
+from .urllib3 import note_answer
 
 
 class TracedAdapter(HTTPAdapter):
@@ -39,7 +39,7 @@ class TracedAdapter(HTTPAdapter):
         """Send *request*, traced if it belongs to a trace."""
         call = self._tracer.begin(request.method or "", request.url or "")
         request.headers.update(call.headers)
-        with following(call):
+        with call.sending():
             response = super().send(request, *args, **kwargs)
             note_answer(call, response.raw)
         return response

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import urllib3
 from urllib3.util.retry import Retry
 
-from iox_otel import current
 from iox_otel.http.client import ClientCall, ClientTracer
 
 
@@ -43,33 +40,18 @@ class TracedPoolManager(urllib3.PoolManager):
             for name, value in call.headers.items():
                 headers[name] = value
             kwargs["headers"] = headers
-        with following(call):
+        with call.sending():
             response = send(**kwargs)
             note_answer(call, response)
         return response
 
 
-@contextmanager
-def following(call: ClientCall) -> Iterator[None]:
-    """Have the span of *call* be current inside the block, and end with it."""
-    span = call.recorder.span
-    token = None if span is None else current.set(span)
-    try:
-        yield
-    except BaseException as error:
-        call.failed(error)
-        raise
-    finally:
-        if token is not None:
-            current.reset(token)
-        call.finish()
-
-
 def note_answer(call: ClientCall, response: Any) -> None:
-    """Note what urllib3's *response* says, and how many attempts came before it."""
+    """Note what urllib3's *response* says, and how many attempts came before it; end the span."""
     retries = getattr(response, "retries", None)
     call.resent(len(retries.history) if isinstance(retries, Retry) else 0)
     call.answered(response.status)
+    call.finish()
 
 
 def _follows_redirect(retries: object) -> bool:

@@ -6,10 +6,11 @@ for HTTP client spans. `iox_otel.hooks` puts it to work in httpx, requests and u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from urllib.parse import SplitResult, urlsplit
 
-from iox_otel import SpanContext, SpanKind, SpanRecorder, SpanStatus, _clock
+from iox_otel import SpanContext, SpanKind, SpanRecorder, SpanStatus, _clock, current
 from iox_otel._report import report
 from iox_otel._values import qualified_name
 
@@ -124,6 +125,22 @@ class ClientCall:
     def is_followed(self) -> bool:
         """Whether anybody wants to know how it ends."""
         return self.recorder.span is not None or self._measure is not None
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Have the span be current inside the block, which sends the request; an exception that
+        leaves it is noted, and ends the span.
+        """
+        span = self.recorder.span
+        token = None if span is None else current.set(span)
+        try:
+            yield
+        except BaseException as error:
+            self.failed(error)
+            raise
+        finally:
+            if token is not None:
+                current.reset(token)
 
     def resent(self, count: int) -> None:
         """Note that the request was sent again so many times, because of redirects or failures."""
