@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Token
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,6 +20,14 @@ unsampled incoming context, so that other instrumentation does not start new roo
 a span of OpenTelemetry's is the current one (`iox_otel_bridge.Tracing.install`), it holds something
 else whose `ctx` is that span's `SpanContext`, or None; `SpanContext.current` deals with them all.
 """
+
+
+def restore(token: Token[object]) -> None:
+    """Have be current again what was before *token*."""
+    try:
+        current.reset(token)
+    except ValueError:
+        pass  # closed in another context (an async generator's): nothing to restore there
 
 
 def in_context(function: Callable[P, T]) -> Callable[P, T]:

@@ -7,7 +7,7 @@ from functools import partial, update_wrapper
 from typing import Any, TypeVar, cast, overload
 
 from ._context import SpanContext
-from ._current import current
+from ._current import current, restore
 from ._recorder import SpanRecorder
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -93,11 +93,8 @@ class _Step:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        try:
-            if self._token is not None:
-                current.reset(self._token)
-        except ValueError:
-            pass  # an async step that was ended in another context
+        if self._token is not None:
+            restore(self._token)
         if error is not None and not isinstance(error, (StopIteration, StopAsyncIteration)):
             self._recorder.exception(error)
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from iox_otel import Span, SpanContext, SpanKind, current
+from iox_otel._current import restore
 from iox_otel._report import report
 
 from ._disconnect import debug_logger
@@ -17,8 +18,6 @@ from .headers import HeaderError
 from .parser import Extracted, TraceHeaderParser
 
 if TYPE_CHECKING:
-    from contextvars import Token
-
     from iox_otel import TraceCollector
 
     from ._asgi import ASGIApp, Message, Receive, Scope, Send
@@ -154,7 +153,7 @@ class TraceLayer:
             raise
         finally:
             if token is not None:
-                _reset(token)
+                restore(token)
             if exchange is not None:
                 exchange.close()
 
@@ -169,7 +168,7 @@ class TraceLayer:
         try:
             await self.app(scope, receive, send)
         finally:
-            _reset(token)
+            restore(token)
 
     def _has_context(self, scope: Scope) -> bool:
         names = self._header_names
@@ -291,13 +290,6 @@ def _outer() -> SpanContext | None:
 def _is_decided() -> bool:
     """Return whether this request is served within an unsampled span of OpenTelemetry's."""
     return not isinstance(current.get(), Span | SpanContext) and SpanContext.current() is not None
-
-
-def _reset(token: Token[object]) -> None:
-    try:
-        current.reset(token)
-    except ValueError:
-        pass  # closed in another context: nothing to restore here
 
 
 class HasScope(Protocol):
